@@ -94,7 +94,12 @@ class AdapterError(DockrevError):
     status = 502
 
     def __init__(
-        self, message: str, *, permanent: bool = True, hint: str = "", details: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        permanent: bool = True,
+        hint: str = "",
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
         self.permanent = permanent

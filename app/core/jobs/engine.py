@@ -1,0 +1,257 @@
+"""Starts jobs, runs them, ends them, and puts right what a dead process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.errors import DockrevError
+from app.core.events import EntitiesChanged, EventBus
+from app.core.ids import new_id
+from app.core.jobs.context import JobContext, clean_line
+from app.core.jobs.models import Job, JobLog, JobStatus, JobTarget
+from app.core.jobs.store import JobRecord, JobStore
+
+log = structlog.get_logger(__name__)
+
+RETENTION = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """How a handler ended; `summary` is merged into what the job already tells."""
+
+    status: JobStatus = JobStatus.SUCCESS
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+Handler = Callable[[JobContext], Awaitable[JobOutcome]]
+Guard = Callable[[AsyncSession], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A type of job a room can run.
+
+    `on_interrupted` is asked at start-up, once per job that a dead process left running, after it was marked failed.
+    """
+
+    type: str
+    handler: Handler
+    prefix: Literal["job", "chk", "dsc"] = "job"
+    on_interrupted: Callable[[JobRecord], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is needed to start a job."""
+
+    type: str
+    scope: str
+    created_by: str
+    reason: str = "ui"
+    stack_id: str | None = None
+    service_id: str | None = None
+    allow_arch_mismatch: bool = False
+    backup_mode: str = "inherit"
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    targets: Sequence[tuple[str, str]] = ()  # (stack id, service id)
+
+
+class JobEngine:
+    """The queue, the runner and the recovery in one; `store` reads."""
+
+    def __init__(self, db: Database, bus: EventBus, clock: Clock | None = None) -> None:
+        self.db = db
+        self.bus = bus
+        self.store = JobStore(db)
+        self._clock = clock or Clock()
+        self._kinds: dict[str, JobKind] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._appended = asyncio.Condition()
+        self._wakers: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def register(self, kind: JobKind) -> None:
+        """Make a type of job known."""
+        self._kinds[kind.type] = kind
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Ids of the jobs this process is running."""
+        return frozenset(self._running)
+
+    async def submit(self, new: NewJob, *, guard: Guard | None = None) -> str:
+        """Insert the job as running and start it; returns its id at once.
+
+        `guard` runs inside the inserting transaction and raises (Conflict) to forbid it, so that two clicks can never
+        both pass (spec §7.9).
+        """
+        kind = self._kinds[new.type]
+        job_id, now = new_id(kind.prefix), self._clock.now()
+        async with self.db.transaction() as session:
+            if guard is not None:
+                await guard(session)
+            job = Job(
+                id=job_id,
+                type=new.type,
+                scope=new.scope,
+                stack_id=new.stack_id,
+                service_id=new.service_id,
+                status=JobStatus.RUNNING,
+                allow_arch_mismatch=new.allow_arch_mismatch,
+                backup_mode=new.backup_mode,
+                created_by=new.created_by,
+                reason=new.reason,
+                created_at=now,
+                started_at=now,
+                summary={},
+                payload=dict(new.payload),
+            )
+            session.add(job)
+            await session.flush()
+            session.add_all(JobTarget(job_id=job_id, stack_id=stack, service_id=svc) for stack, svc in new.targets)
+            record = JobRecord.of(job)
+        self._launch(kind, record)
+        return job_id
+
+    def _launch(self, kind: JobKind, record: JobRecord) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(kind, record), name=record.id)
+        self._running[record.id] = task
+        task.add_done_callback(lambda _: self._running.pop(record.id, None))
+        self._changed(record)
+
+    async def _run(self, kind: JobKind, record: JobRecord) -> None:
+        ctx = JobContext(self, record, self._clock)
+        ctx.event("job_enqueued", jobType=record.type, scope=record.scope)
+        ctx.log(f"{record.type} started by {record.created_by}")
+        try:
+            outcome = await kind.handler(ctx)
+        except asyncio.CancelledError:
+            if not self._closing:
+                await self._finish(ctx, JobOutcome(JobStatus.CANCELLED, {"error": "the job was cancelled"}))
+            raise
+        except DockrevError as error:
+            ctx.log(f"{error.message}. {error.hint}".strip(), "error")
+            outcome = JobOutcome(JobStatus.FAILED, {"error": error.message, "hint": error.hint, "cause": error.code})
+        except Exception as error:
+            log.exception("job failed unexpectedly", job_id=record.id, job_type=record.type)
+            ctx.log(f"unexpected {type(error).__name__}", "error")
+            outcome = JobOutcome(JobStatus.FAILED, {"error": f"internal error ({type(error).__name__})"})
+        await self._finish(ctx, outcome)
+
+    async def _finish(self, ctx: JobContext, outcome: JobOutcome) -> None:
+        ctx.merge(outcome.summary)
+        ctx.log(f"{ctx.job.type} finished: {outcome.status.value}", "info" if outcome.status == "success" else "warn")
+        for attempt in range(5):  # a full disk may be cleared while we wait; giving up leaves it to the next start
+            try:
+                await ctx.close()
+                async with self.db.transaction() as session:
+                    await self._close_row(session, ctx.job.id, outcome.status, ctx.summary)
+                break
+            except DockrevError as error:
+                log.error("job result could not be stored", job_id=ctx.job.id, cause=error.message)
+                await asyncio.sleep(2.0 * (attempt + 1))
+        self._changed(ctx.job)
+        self.wake()
+
+    async def _close_row(
+        self, session: AsyncSession, job_id: str, status: JobStatus, summary: Mapping[str, Any]
+    ) -> None:
+        job = await session.get_one(Job, job_id)
+        job.summary = {**job.summary, **summary}
+        job.status = status
+        job.finished_at = self._clock.now()
+        document = {"type": "job_finished", "jobId": job_id, "status": status.value, "summary": {"terminal": True}}
+        session.add(_event_row(job_id, self._clock, document))
+
+    async def fail_stale(self, session: AsyncSession, job_id: str, cause: str) -> None:
+        """Inside the caller's transaction: end a job that is taken for dead as failed (spec §5.3 `stale_check`)."""
+        await self._close_row(session, job_id, JobStatus.FAILED, {"error": cause, "cause": cause})
+        if task := self._running.get(job_id):
+            task.cancel()
+
+    async def recover(self) -> list[JobRecord]:
+        """At start-up: jobs a dead process left open become failed with reason `server_restart` (spec §7.9)."""
+        return await self._close_open("server_restart", "Dockrev was restarted while this job was running")
+
+    async def interrupted(self, jobs: Sequence[JobRecord]) -> None:
+        """Let the rooms look after what those jobs left half done."""
+        for record in jobs:
+            kind = self._kinds.get(record.type)
+            if kind and kind.on_interrupted:
+                try:
+                    await kind.on_interrupted(record)
+                except Exception:
+                    log.exception("recovery of an interrupted job failed", job_id=record.id)
+
+    async def _close_open(self, cause: str, text: str) -> list[JobRecord]:
+        async with self.db.transaction() as session:
+            open_jobs = (
+                await session.exec(select(Job).where(col(Job.status).in_((JobStatus.QUEUED, JobStatus.RUNNING))))
+            ).all()
+            records = [JobRecord.of(job) for job in open_jobs]
+            for record in records:
+                session.add(JobLog(job_id=record.id, ts=self._clock.now(), level="error", msg=clean_line(text)))
+                await self._close_row(session, record.id, JobStatus.FAILED, {"error": text, "cause": cause})
+        return records
+
+    async def stop(self, timeout: float = 2.0) -> None:
+        """Graceful end: what still runs is told to stop and marked `server_shutdown` within `timeout` seconds."""
+        self._closing = True
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+        try:
+            await self._close_open("server_shutdown", "Dockrev was stopped while this job was running")
+        except DockrevError as error:
+            log.error("open jobs could not be marked", cause=error.message)
+
+    def _changed(self, job: JobRecord) -> None:
+        self.bus.publish(EntitiesChanged("jobs", frozenset({job.id})))
+
+    def wake(self) -> None:
+        """Tell the streams that there are new rows."""
+        task = asyncio.get_running_loop().create_task(self._notify())
+        self._wakers.add(task)
+        task.add_done_callback(self._wakers.discard)
+
+    async def _notify(self) -> None:
+        async with self._appended:
+            self._appended.notify_all()
+
+    async def wait_for_rows(self, timeout: float) -> None:
+        """Sleep until some job wrote something, at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._appended:
+                await self._appended.wait()
+        except TimeoutError:
+            return
+
+    def report_flush_failure(self, job_id: str, error: Exception) -> None:
+        """A log flush failed; the rows are kept and tried again."""
+        log.warning("job log could not be written, will try again", job_id=job_id, cause=str(error))
+
+    async def purge(self) -> int:
+        """Delete final jobs past their retention, in small steps (spec §4)."""
+        total = 0
+        while (gone := await self.store.purge(self._clock.now() - RETENTION)) > 0:
+            total += gone
+            await asyncio.sleep(0)
+        return total
+
+
+def _event_row(job_id: str, clock: Clock, document: Mapping[str, Any]) -> JobLog:
+    return JobLog(job_id=job_id, ts=clock.now(), level="event", msg=json.dumps(document, separators=(",", ":")))

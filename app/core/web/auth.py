@@ -1,0 +1,170 @@
+"""Forward auth: who is asking, and may they (spec §3.1 to §3.3).
+
+Identity headers count only from trusted proxies. Without an allow-list the development bypass opens to this machine
+only, unless it was widened on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Literal
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from app.core.errors import AuthRequired
+
+Network = IPv4Network | IPv6Network
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who was let in. `principal` is what jobs record as their creator."""
+
+    principal: str
+    user: str
+    groups: tuple[str, ...]
+    matched_by: Literal["user", "group", "anonymous_dev"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthPolicy:
+    """The rules, from the environment.
+
+    `anonymous` is `loopback` (the default), `any` (set explicitly) or `off`; an allow-list overrules it.
+    """
+
+    user_header: str = "X-Forwarded-User"
+    group_header: str = "Remote-Groups"
+    allowed_user: str | None = None
+    allowed_group: str | None = None
+    anonymous: Literal["loopback", "any", "off"] = "loopback"
+    trusted_proxies: Sequence[Network] = field(default=())
+
+    @property
+    def has_allow_list(self) -> bool:
+        """Whether somebody in particular is allowed."""
+        return self.allowed_user is not None or self.allowed_group is not None
+
+    @property
+    def open_to_anyone(self) -> bool:
+        """Whether every page must carry a warning."""
+        return not self.has_allow_list and self.anonymous == "any"
+
+    def trusts(self, connection: Connection) -> bool:
+        """Whether the peer may speak for others. A unix socket has no address and is local."""
+        address = peer_address(connection)
+        return address is None or any(address in network for network in self.trusted_proxies)
+
+    def identify(self, connection: Connection) -> Identity:
+        """Decide in the order of spec §3.2; raises AuthRequired with the body of §3.3."""
+        user, groups = self.presented(connection)
+        if user and self.allowed_user is not None and user == self.allowed_user:
+            return Identity(user, user, groups, "user")
+        if self.allowed_group is not None and self.allowed_group in groups:
+            return Identity(user or f"group:{self.allowed_group}", user, groups, "group")
+        if not self.has_allow_list:
+            if self.anonymous == "any" or (self.anonymous == "loopback" and from_this_machine(connection)):
+                return Identity(user or "anonymous", user or "anonymous", groups, "anonymous_dev")
+            raise self._refusal("authz_config_missing", "authorization target is not configured", user, groups)
+        if not user and not groups:
+            raise self._refusal("identity_missing", "forward auth identity is missing", user, groups)
+        raise self._refusal("authz_no_match", "forward auth identity is not allowed", user, groups)
+
+    def presented(self, connection: Connection) -> tuple[str, tuple[str, ...]]:
+        """User and groups as a trusted proxy tells them; a header sent twice with different values is not believed."""
+        if not self.trusts(connection):
+            return "", ()
+        user = _single(connection.headers.getall(self.user_header, []))
+        groups = _single(connection.headers.getall(self.group_header, []))
+        return user, tuple(part for part in (piece.strip() for piece in groups.split(",")) if part)
+
+    def _refusal(self, reason: str, message: str, user: str, groups: Sequence[str]) -> AuthRequired:
+        return AuthRequired(
+            "auth required",
+            hint="Reach Dockrev through your forward-auth proxy, or see the page of this answer for the settings.",
+            details={
+                "reason": reason,
+                "message": message,
+                "forwardHeaderName": self.user_header,
+                "groupHeaderName": self.group_header,
+                "allowedUserMasked": mask(self.allowed_user),
+                "allowedGroupMasked": mask(self.allowed_group),
+                "currentUser": user or None,
+                "currentGroups": [mask(group) for group in groups],
+                "avatarUrl": None,
+                "authorizationMode": "user_or_group",
+            },
+        )
+
+
+def _single(values: Sequence[str]) -> str:
+    distinct = {value.strip() for value in values}
+    return distinct.pop() if len(distinct) == 1 else ""
+
+
+def mask(text: str | None) -> str | None:
+    """`alice` → `al***ce`; short names keep less (spec §3.3)."""
+    if text is None:
+        return None
+    if len(text) <= 2:
+        return "**"
+    if len(text) <= 4:
+        return f"{text[0]}**{text[-1]}"
+    return f"{text[:2]}***{text[-2:]}"
+
+
+def peer_address(connection: Connection) -> IPv4Address | IPv6Address | None:
+    """The address of the socket's other end; None for a unix socket or a test transport."""
+    client = connection.scope.get("client")
+    if not client:
+        return None
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def from_this_machine(connection: Connection) -> bool:
+    """A loopback peer that is not a proxy for somebody else, asking for a name of this machine.
+
+    The name matters: a hostile page may point its own domain at 127.0.0.1 (DNS rebinding).
+    """
+    address = peer_address(connection)
+    if address is not None and not address.is_loopback:
+        return False
+    if any(name in connection.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip")):
+        return False
+    host = (
+        connection.headers.get("host", "").rsplit("]", 1)[0].lstrip("[")
+        if "[" in connection.headers.get("host", "")
+        else connection.headers.get("host", "").rsplit(":", 1)[0]
+    )
+    return host in ("", "localhost") or host.endswith(".localhost") or _is_ip(host) or address is None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def require_identity(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard of every route that is not marked `public`; the identity is kept on the connection's state."""
+    if handler.opt.get("public"):
+        return
+    policy: AuthPolicy = connection.app.state.auth_policy
+    connection.scope["state"]["identity"] = policy.identify(connection)
+
+
+def identity_of(connection: Connection) -> Identity | None:
+    """Who asks; None on public routes and before the guard ran."""
+    identity: Identity | None = connection.scope.get("state", {}).get("identity")
+    return identity

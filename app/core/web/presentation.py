@@ -1,0 +1,245 @@
+"""How plain data becomes text on a page: times, sizes, digests, names that somebody else wrote.
+
+`install` puts everything a template may use into a Jinja environment. Functions here are pure but for `Assets`, which
+reads the hash of a static file once. Text from outside (labels, tags, log lines) is always cleaned by `clean`; escaping
+itself is Jinja's work (autoescape).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
+
+from app.core.clock import utc_now
+
+_ANSI: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
+)
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_DIGEST: Final = re.compile(r"(?:[a-z0-9+._-]+:)?([0-9a-fA-F]{12,})")
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def clean(text: object, limit: int = 400) -> str:
+    """`text` without terminal sequences, control and direction-changing characters; at most `limit` characters."""
+    raw = str(text)
+    kept = _CONTROL.sub("", _ANSI.sub("", raw[: limit * 4]))
+    return kept if len(kept) <= limit and len(raw) <= limit * 4 else kept[: limit - 1] + "…"
+
+
+def size(count: float | None) -> str:
+    """Bytes as a person reads them, in powers of ten: `58 MB`, `1.04 GB`."""
+    if count is None:
+        return "size unknown"
+    value = float(max(count, 0))
+    unit = 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    if unit == 0 or value >= 99.5:
+        return f"{value:.0f} {_UNITS[unit]}"
+    return f"{value:.{1 if value >= 10 else 2}f}".rstrip("0").rstrip(".") + f" {_UNITS[unit]}"
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time in words: `41 s`, `3 min 49 s`, `2 h 05 min`, `23 days`."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    if whole == 0 and seconds > 0:
+        return "under 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if whole < 172800:
+        hours, rest = divmod(whole // 60, 60)
+        return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
+    return f"{whole // 86400} days"
+
+
+def took(seconds: float | None) -> str:
+    """A span of time for a column of figures: `00:48`, `1:02:10`."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes:02d}:{secs:02d}"
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """How far away `moment` is: `just now`, `7 min ago`, `in 3 h`, `12 days ago`."""
+    delta = (now - moment).total_seconds()
+    span = abs(delta)
+    if span < 10:
+        return "just now" if delta >= 0 else "in a moment"
+    if span < 60:
+        text = f"{span:.0f} s"
+    elif span < 3600:
+        text = f"{span // 60:.0f} min"
+    elif span < 86400:
+        text = f"{span // 3600:.0f} h"
+    else:
+        days = int(span // 86400)
+        text = f"{days} day{'s' if days != 1 else ''}"
+    return f"{text} ago" if delta >= 0 else f"in {text}"
+
+
+def absolute(moment: datetime) -> str:
+    """The full time for a title: `22 Nov 2026, 14:32:08 UTC`."""
+    at = moment.astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+
+
+def stamp(moment: datetime, now: datetime) -> str:
+    """Clock time when it is today, day and clock time otherwise (UTC; the browser makes it local)."""
+    at = moment.astimezone(UTC)
+    return f"{at:%H:%M:%S}" if at.date() == now.astimezone(UTC).date() else f"{at.day} {at:%b %H:%M}"
+
+
+def short_digest(digest: str | None) -> str:
+    """The first twelve hexadecimal digits, as Docker shows them; text that is no digest is only cleaned."""
+    if not digest:
+        return ""
+    found = _DIGEST.fullmatch(digest)
+    return found.group(1)[:12].lower() if found else clean(digest, 24)
+
+
+def mid_digest(digest: str | None) -> str:
+    """Algorithm, head and tail of a digest: `sha256:9b1f7c0de2a4…c31f`."""
+    if not digest:
+        return ""
+    found = _DIGEST.fullmatch(digest)
+    if not found:
+        return clean(digest, 24)
+    hexes = found.group(1).lower()
+    return f"sha256:{hexes[:12]}…{hexes[-4:]}" if len(hexes) > 20 else f"sha256:{hexes}"
+
+
+def short_id(identifier: str) -> str:
+    """The end of an id, the part that differs: `#7QK2M9`."""
+    return "#" + clean(identifier, 64).rpartition("_")[2][-6:]
+
+
+def breakable(text: object, limit: int = 240) -> Markup:
+    """An image reference or path that may wrap after `/` and before `:` and `@`."""
+    parts = re.split(r"(?<=/)|(?=[:@])", clean(text, limit))
+    return Markup("<wbr>").join(escape(part) for part in parts if part)
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 service`, `3 services`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def exact_pattern(text: str) -> str:
+    """A value for the `pattern` attribute that only `text` itself fulfils."""
+    return "".join(c if c.isascii() and c.isalnum() else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+def path(*segments: str) -> str:
+    """An address of ours from segments that may hold anything: `path("services", a, b)`."""
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def with_query(address: str, **values: object) -> str:
+    """`address` with the given query; empty and missing values are left out, truth is `1`."""
+    kept = {
+        k: ("1" if v is True else str(v)) for k, v in values.items() if v is not None and v is not False and v != ""
+    }
+    return f"{address}?{urlencode(kept)}" if kept else address
+
+
+def web_link(address: str | None) -> str | None:
+    """`address` when it is a plain http(s) link or a path of ours, else nothing: a label never becomes a script."""
+    if not address:
+        return None
+    text = clean(address, 2000).strip()
+    if text.startswith("/") and not text.startswith(("//", "/\\")):
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme in {"http", "https"} and parts.netloc and "@" not in parts.netloc else None
+
+
+def compact_json(value: object) -> str:
+    """JSON for a hidden form field or a data attribute (escaped by Jinja like any text)."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+class Assets:
+    """Addresses of static files that change with their content, so that they can be cached for ever."""
+
+    def __init__(self, root: Path, prefix: str = "/static") -> None:
+        self._root = root
+        self._prefix = prefix
+        self._known: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        """`/static/<name>?v=<hash>`; raises `FileNotFoundError` for a file that is not there."""
+        known = self._known.get(name)
+        if known is None:
+            digest = hashlib.sha256((self._root / name).read_bytes()).hexdigest()[:8]
+            known = self._known[name] = f"{self._prefix}/{name}?v={digest}"
+        return known
+
+
+def _icons(assets: Callable[[str], str]) -> Callable[..., Markup]:
+    made: dict[tuple[str, bool], Markup] = {}
+
+    def icon(name: str, spin: bool = False) -> Markup:
+        known = made.get((name, spin))
+        if known is None:
+            css = "i spin" if spin else "i"
+            known = made[name, spin] = Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>').format(
+                css, assets("icons.svg"), name
+            )
+        return known
+
+    return icon
+
+
+def _times(now: Callable[[], datetime]) -> Callable[..., Markup]:
+    def time_tag(moment: datetime | None, fmt: str = "stamp", css: str = "") -> Markup:
+        """`<time>` whose text the browser makes local. fmt: stamp, clock, rel, date."""
+        if moment is None:
+            return Markup("")
+        at = moment.astimezone(UTC)
+        present = now()
+        text = {
+            "rel": lambda: relative(at, present),
+            "clock": lambda: f"{at:%H:%M:%S}",
+            "date": lambda: f"{at.day} {at:%b %Y}",
+        }.get(fmt, lambda: stamp(at, present))()
+        return Markup('<time datetime="{}" data-fmt="{}" title="{}"{}>{}</time>').format(
+            f"{at:%Y-%m-%dT%H:%M:%SZ}", fmt, absolute(at), Markup(' class="{}"').format(css) if css else "", text
+        )
+
+    return time_tag
+
+
+def install(environment: Environment, assets: Assets, now: Callable[[], datetime] = utc_now) -> Environment:
+    """Give `environment` every filter and global the templates use; returns it. Autoescape must be on."""
+    filters: dict[str, Callable[..., Any]] = {
+        "clean": clean, "size": size, "duration": duration, "took": took, "short_digest": short_digest,
+        "mid_digest": mid_digest, "short_id": short_id, "breakable": breakable, "plural": plural,
+        "exact_pattern": exact_pattern, "web_link": web_link, "compact_json": compact_json,
+    }  # fmt: skip
+    environment.filters.update(filters)
+    environment.globals.update(
+        asset=assets, icon=_icons(assets), time=_times(now), now=now, path=path, with_query=with_query
+    )
+    return environment

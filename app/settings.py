@@ -1,0 +1,158 @@
+"""Everything that can be set, by environment variable only (spec §2.1); a bad value stops the start and says why."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.web.auth import AuthPolicy, Network
+
+DEFAULT_TRUSTED = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+IGNORED = (
+    "DOCKREV_CHECK_CONCURRENCY",
+    "DOCKREV_REGISTRY_PER_HOST_CONCURRENCY",
+    "DOCKREV_GHCR_WEBHOOK_AUDIT_INTERVAL_SECONDS",
+)
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "y", "on"}), frozenset({"0", "false", "no", "n", "off"})
+
+
+class SettingsError(Exception):
+    """A variable has an impossible value; the text names it and says what is allowed."""
+
+
+def build_version() -> str:
+    """The version of the installed package."""
+    try:
+        return version("dockrev")
+    except PackageNotFoundError:  # run from a plain checkout
+        return "0.0.0"
+
+
+class Settings(BaseSettings):
+    """Read once at start. Blank counts as unset."""
+
+    model_config = SettingsConfigDict(env_prefix="DOCKREV_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    effective_version: str = Field(default_factory=build_version, validation_alias="APP_EFFECTIVE_VERSION")
+    http_addr: str = "0.0.0.0:50883"
+    db_path: Path = Path("./data/dockrev.sqlite3")
+    docker_host: str | None = Field(default=None, validation_alias="DOCKER_HOST")
+    docker_config: Path | None = None
+    compose_bin: str = "docker-compose"
+    host_platform: str | None = None
+    image_repo: str = "ghcr.io/ivanli-cn/dockrev"
+    self_upgrade_url: str = "/supervisor/"
+
+    auth_forward_header_name: str = "X-Forwarded-User"
+    auth_group_header_name: str = "Remote-Groups"
+    auth_allowed_user: str | None = None
+    auth_allowed_group: str | None = None
+    auth_allow_anonymous_in_dev: Literal["loopback", "any", "off"] = "loopback"
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(default=DEFAULT_TRUSTED, validate_default=True)
+
+    discovery_interval_seconds: int = Field(60, ge=10)
+    discovery_max_actions: int = Field(200, ge=1)
+    runtime_scan_interval_seconds: int = Field(600, ge=30)
+    registry_retry_max_attempts: int = Field(3, ge=0)
+    registry_retry_base_ms: int = Field(250, ge=1)
+    registry_retry_max_ms: int = Field(2000, ge=1)
+    registry_rate_limit_cooldown_seconds: int = Field(21600, ge=1)
+    plain_http_registries: Annotated[frozenset[str], NoDecode] = frozenset()
+    update_idempotent_retry_max_attempts: int = Field(3, ge=1)
+    update_idempotent_retry_base_ms: int = Field(300, ge=1)
+    update_idempotent_retry_max_ms: int = Field(3000, ge=1)
+    update_settle_seconds: float = Field(3.0, ge=0, le=600)
+    backup_dir: str | None = None
+    log_level: str = "INFO"
+    sandbox: bool = False
+
+    @field_validator("auth_allow_anonymous_in_dev", mode="before")
+    @classmethod
+    def _anonymous(cls, value: Any) -> Any:
+        text = str(value).strip().lower()
+        return "any" if text in _TRUE else "off" if text in _FALSE else "loopback"
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        return tuple(ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
+
+    @field_validator("plain_http_registries", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return frozenset(part.strip().lower() for part in parts if part.strip())
+
+    @field_validator("http_addr")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+            raise ValueError("must look like 0.0.0.0:50883")
+        return value
+
+    @field_validator("auth_allowed_user", "auth_allowed_group", mode="after")
+    @classmethod
+    def _trimmed(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Settings:
+        if self.registry_retry_max_ms < self.registry_retry_base_ms:
+            raise ValueError("DOCKREV_REGISTRY_RETRY_MAX_MS must not be below DOCKREV_REGISTRY_RETRY_BASE_MS")
+        if self.update_idempotent_retry_max_ms < self.update_idempotent_retry_base_ms:
+            raise ValueError(
+                "DOCKREV_UPDATE_IDEMPOTENT_RETRY_MAX_MS must not be below DOCKREV_UPDATE_IDEMPOTENT_RETRY_BASE_MS"
+            )
+        return self
+
+    @property
+    def bind(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.http_addr.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def auth_policy(self) -> AuthPolicy:
+        """The rules of forward auth."""
+        return AuthPolicy(
+            user_header=self.auth_forward_header_name,
+            group_header=self.auth_group_header_name,
+            allowed_user=self.auth_allowed_user,
+            allowed_group=self.auth_allowed_group,
+            anonymous=self.auth_allow_anonymous_in_dev,
+            trusted_proxies=self.trusted_proxies,
+        )
+
+
+def load_settings() -> Settings:
+    """Settings from the environment; raises SettingsError naming each bad variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [_explain(item["loc"], item["msg"]) for item in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _explain(loc: tuple[int | str, ...], message: str) -> str:
+    name = str(loc[0]) if loc else ""
+    variable = name if name.isupper() or not name else f"DOCKREV_{name.upper()}"
+    return f"{variable}: {message.removeprefix('Value error, ')}".removeprefix(": ")
+
+
+def ignored_variables() -> list[str]:
+    """Variables of older versions that are set and do nothing."""
+    return [name for name in IGNORED if os.environ.get(name)]
+
+
+@lru_cache(maxsize=1)
+def project_root() -> Path:
+    """Where `templates/`, `static/` and `migrations/` lie, beside the package."""
+    return Path(__file__).resolve().parent.parent
