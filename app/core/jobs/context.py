@@ -143,7 +143,7 @@ class JobContext:
         )
 
     async def flush(self) -> None:
-        """Write everything now; called before each step that changes the host, so that a killed process loses nothing."""
+        """Write everything now; called before each step that changes the host, so a killed process loses nothing."""
         async with self._flush_lock:
             rows, self._pending.rows = self._pending.rows, []
             dirty, self._pending.summary_dirty = self._pending.summary_dirty, False

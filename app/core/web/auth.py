@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -140,11 +141,7 @@ def from_this_machine(connection: Connection) -> bool:
         return False
     if any(name in connection.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip")):
         return False
-    host = (
-        connection.headers.get("host", "").rsplit("]", 1)[0].lstrip("[")
-        if "[" in connection.headers.get("host", "")
-        else connection.headers.get("host", "").rsplit(":", 1)[0]
-    )
+    host = urlsplit("//" + connection.headers.get("host", "")).hostname or ""
     return host in ("", "localhost") or host.endswith(".localhost") or _is_ip(host) or address is None
 
 
