@@ -1,0 +1,18 @@
+"""The rooms of this house, lowest first. A new room adds one line."""
+
+from __future__ import annotations
+
+from app.core.feature import Feature
+from app.features import administration, backups, catalog, jobs, overview, preferences, stacks, updates, versions
+
+INSTALLED: tuple[Feature, ...] = (
+    preferences.FEATURE,
+    stacks.FEATURE,
+    versions.FEATURE,
+    backups.FEATURE,
+    updates.FEATURE,
+    administration.FEATURE,
+    jobs.FEATURE,
+    catalog.FEATURE,
+    overview.FEATURE,
+)

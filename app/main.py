@@ -1,0 +1,120 @@
+"""The composition root: the only place that knows everybody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from litestar import Litestar
+from litestar.contrib.pydantic import PydanticPlugin
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.static_files import create_static_files_router
+
+from app.adapters.compose import Compose
+from app.adapters.engine import Engine
+from app.adapters.registry import RegistryClient
+from app.core.background import Background, every
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.db.migrate import prepare
+from app.core.events import EventBus
+from app.core.feature import Container, Feature
+from app.core.jobs import JobEngine
+from app.core.metrics import Metrics
+from app.core.web.auth import AuthPolicy, require_identity
+from app.core.web.forms import require_same_site
+from app.core.web.problems import HANDLERS
+from app.core.web.view import Pages
+from app.installed import INSTALLED
+from app.settings import Settings, project_root
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def build_container(settings: Settings, features: Sequence[Feature] = INSTALLED, **replaced: Any) -> Container:
+    """Everything below the handlers, wired; `replaced` swaps an outside world (`engine=`, `compose=`, `clock=`)."""
+    container = Container()
+    container.put(Settings, settings)
+    container.put(AuthPolicy, settings.auth_policy)
+    clock = container.put(Clock, replaced.get("clock") or Clock())
+    database = container.put(Database, Database(settings.db_path))
+    bus = container.put(EventBus, EventBus())
+    container.put(Background, Background())
+    container.put(Metrics, Metrics())
+    container.put(JobEngine, JobEngine(database, bus, clock))
+    container.put(Engine, replaced.get("engine") or Engine(settings.docker_host, docker_config=settings.docker_config))
+    container.put(
+        Compose,
+        replaced.get("compose")
+        or Compose(settings.compose_bin, docker_host=settings.docker_host, docker_config=settings.docker_config),
+    )
+    for feature in features:
+        feature.setup(container)
+    return container
+
+
+def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **replaced: Any) -> Litestar:
+    """The ASGI application. The database is prepared when it starts."""
+    container = build_container(settings, features, **replaced)
+    provided = {name: kind for feature in features for name, kind in feature.provides.items()}
+    return Litestar(
+        route_handlers=[
+            *(handler for feature in features for handler in feature.handlers),
+            create_static_files_router("/static", [project_root() / "static"], opt={"public": True}),
+        ],
+        lifespan=[lambda app: _lifespan(app, container, features)],
+        guards=[require_same_site, require_identity],
+        dependencies={name: _provide(container, kind) for name, kind in provided.items()},
+        exception_handlers=HANDLERS,
+        plugins=[PydanticPlugin(prefer_alias=True)],
+        openapi_config=OpenAPIConfig(
+            title="Dockrev", version=settings.effective_version, path="/schema", use_handler_docstrings=True
+        ),
+        response_headers=SECURITY_HEADERS,
+        request_max_body_size=1_000_000,
+        state=State({"container": container, "auth_policy": settings.auth_policy, "pages": container.get(Pages)}),
+        logging_config=None,
+    )
+
+
+def _provide(container: Container, kind: type) -> Provide:
+    return Provide(lambda: container.get(kind), sync_to_thread=False)
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar, container: Container, features: Sequence[Feature]) -> AsyncIterator[None]:
+    """Start from the bottom up, stop from the top down; ends within a few seconds whatever hangs."""
+    settings, jobs, background = container.get(Settings), container.get(JobEngine), container.get(Background)
+    migrated = prepare(settings.db_path, project_root() / "migrations")
+    log.info("database ready", path=str(settings.db_path), was=migrated.before.kind, copy=str(migrated.copy or ""))
+    interrupted = await jobs.recover()
+    for feature in features:
+        await feature.start(container)
+    background.keep("job retention", lambda: every(3600, jobs.purge))
+    background.keep("interrupted jobs", lambda: jobs.interrupted(interrupted))
+    background.start()
+    try:
+        yield
+    finally:
+        await jobs.stop()
+        await background.stop()
+        for feature in reversed(features):
+            await feature.stop(container)
+        await container.get(EventBus).settle()
+        await container.get(Engine).close()
+        await container.get(RegistryClient).close()
+        await container.get(Database).close()
