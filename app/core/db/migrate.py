@@ -1,8 +1,8 @@
 """Bringing the database file to the schema of this version, and refusing what cannot be.
 
-A fresh file is made from the models directly and stamped with the newest revision (a test holds both ways equal), so that
-the migration tool, which is heavy, is loaded only when there is something to migrate. Before a schema change a copy of the
-file is kept beside it.
+A fresh file is made from the models directly and stamped with the newest revision (a test holds both ways equal), so
+that the migration tool, which is heavy, is loaded only when there is something to migrate. Before a schema change a
+copy of the file is kept beside it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
         extra["HX-Retarget"], extra["HX-Reswap"] = "#toasts", "beforeend"
         html = pages.bare(request, "errors/_alert.html", **context)
     elif isinstance(error, AuthRequired):
-        html = pages.bare(request, "errors/unauthorised.html", signed_in=False, **context)
+        html = pages.bare(request, "errors/unauthorised.html", **context)
     else:
         html = pages.bare(request, "errors/error.html", **context)
     return Response(html.encode(), status_code=error.status, headers=extra, media_type=HTML)

@@ -6,17 +6,20 @@ it asked for, `Accept` that prefers JSON gets JSON, everything else gets the pag
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from jinja2 import Environment, TemplateNotFound
+from jinja2 import Environment
+from jinja2_fragments import render_block
 from litestar import Request, Response
 from pydantic import BaseModel
 
 from app.core.web.forms import csrf_token
-from app.core.web.shell import Shell, ShellSource
+from app.core.web.frame import Frame
 
 T = TypeVar("T", bound=BaseModel)
 Shape = Literal["json", "page", "fragment"]
+AnyRequest = Request[Any, Any, Any]
 VARY = {"Vary": "Accept, HX-Request"}
 HTML = "text/html; charset=utf-8"
 
@@ -25,14 +28,26 @@ class View(Response[T], Generic[T]):
     """A rendered answer; the parameter is the model of its JSON."""
 
 
-def shape(request: Request[Any, Any, Any]) -> Shape:
+class FrameSource(Protocol):
+    """Makes what every page carries around its content."""
+
+    async def full(self, request: AnyRequest, topics: Sequence[str]) -> Frame:
+        """With the running job; needs the database."""
+        ...
+
+    def bare(self, request: AnyRequest) -> Frame:
+        """For error pages: asks nobody, listens to no stream."""
+        ...
+
+
+def shape(request: AnyRequest) -> Shape:
     """Which of the three shapes this request gets."""
-    if request.url.path.startswith("/api/") or request.url.path == "/api":
+    if request.url.path == "/api" or request.url.path.startswith("/api/"):
         return "json"
     headers = request.headers
     if headers.get("hx-request") == "true" and headers.get("hx-boosted") != "true":
         return "fragment"
-    if "accept" not in headers or headers["accept"].strip() in ("", "*/*"):
+    if headers.get("accept", "").strip() in ("", "*/*"):
         return "page" if "mozilla" in headers.get("user-agent", "").lower() else "json"
     return "json" if request.accept.best_match(["text/html", "application/json"]) == "application/json" else "page"
 
@@ -40,64 +55,49 @@ def shape(request: Request[Any, Any, Any]) -> Shape:
 class Pages:
     """Renders. One per application."""
 
-    def __init__(self, environment: Environment, shells: ShellSource) -> None:
+    def __init__(self, environment: Environment, frames: FrameSource) -> None:
         self.environment = environment
-        self._shells = shells
+        self.frames = frames
 
     async def show(
-        self,
-        request: Request[Any, Any, Any],
-        content: T,
-        template: str,
-        *,
-        block: str | None = None,
-        status_code: int = 200,
+        self, request: AnyRequest, content: T, template: str, *, topics: Sequence[str] = (), status_code: int = 200
     ) -> View[T]:
-        """Answer `content` in the shape asked for.
+        """Answer `content` in the shape asked for; `topics` are what the page's stream tells of.
 
-        A fragment is the block named like `HX-Target` (`-` as `_`) if there is one, else `block`, else `main`.
+        A fragment is the block named like `HX-Target` (`-` as `_`) if the template has one, else `page`.
         """
         wanted = shape(request)
         if wanted == "json":
             body = content.model_dump_json(by_alias=True).encode()
-            return View(body, media_type="application/json", headers=dict(VARY), status_code=status_code)  # type: ignore[arg-type]
+            return _view(body, "application/json", VARY, status_code)
         token, cookie = csrf_token(request)
-        shell = await self._shells.full(request, token)
+        context = {"page": content, "frame": await self.frames.full(request, topics), "csrf_token": token}
         if wanted == "fragment":
-            html = self.fragment(template, self._block(request, template, block), page=content, shell=shell)
+            html = self.block(template, self._wanted_block(request, template), **context)
         else:
-            html = self.page(template, page=content, shell=shell)
-        headers = {**VARY, "Cache-Control": "no-cache, private"}
-        return View(
-            html.encode(),  # type: ignore[arg-type]
-            media_type=HTML,
-            headers=headers,
-            status_code=status_code,
-            cookies=[cookie] if cookie else [],
-        )
+            html = self.environment.get_template(template).render(**context)
+        view: View[T] = _view(html.encode(), HTML, {**VARY, "Cache-Control": "no-cache, private"}, status_code)
+        if cookie:
+            view.set_cookie(cookie)
+        return view
 
-    def page(self, template: str, *, page: object, shell: Shell, **extra: Any) -> str:
-        """A whole page as text."""
-        return self.environment.get_template(template).render(
-            page=page, shell=shell, csrf_token=shell.csrf_token, **extra
-        )
-
-    def fragment(self, template: str, block: str, *, page: object, shell: Shell | None = None, **extra: Any) -> str:
+    def block(self, template: str, block: str, **context: Any) -> str:
         """One block of a template as text."""
-        from jinja2_fragments import render_block
+        return render_block(self.environment, template, block, **context)
 
-        token = shell.csrf_token if shell else ""
-        return render_block(self.environment, template, block, page=page, shell=shell, csrf_token=token, **extra)
+    def render(self, template: str, **context: Any) -> str:
+        """A template that needs no frame: a partial or a macro file."""
+        return self.environment.get_template(template).render(**context)
 
-    def bare(self, request: Request[Any, Any, Any], template: str, *, signed_in: bool = True, **context: Any) -> str:
-        """A page that asks nobody anything, for errors; a template alone, when its name begins with `_`."""
-        shell = self._shells.bare(request, signed_in=signed_in)
-        return self.environment.get_template(template).render(shell=shell, csrf_token="", **context)
+    def bare(self, request: AnyRequest, template: str, **context: Any) -> str:
+        """A page that asks nobody anything, for errors."""
+        token, _ = csrf_token(request)
+        return self.render(template, frame=self.frames.bare(request), csrf_token=token, **context)
 
-    def _block(self, request: Request[Any, Any, Any], template: str, block: str | None) -> str:
+    def _wanted_block(self, request: AnyRequest, template: str) -> str:
         name = request.headers.get("hx-target", "").replace("-", "_")
-        try:
-            blocks = self.environment.get_template(template).blocks
-        except TemplateNotFound:
-            blocks = {}
-        return name if name in blocks else block or "main"
+        return name if name in self.environment.get_template(template).blocks else "page"
+
+
+def _view(body: bytes, media_type: str, headers: dict[str, str], status_code: int) -> View[Any]:
+    return View(body, media_type=media_type, headers=dict(headers), status_code=status_code)

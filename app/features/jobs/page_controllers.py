@@ -1,0 +1,61 @@
+"""The pages of jobs: `/queue` and `/queue/{jobId}`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter
+
+from app.core.jobs import JobEngine, JobStatus
+from app.core.web.paging import encode_cursor
+from app.core.web.view import Pages, View
+from app.features.jobs.controllers import find_job, job_filter
+from app.features.jobs.pages import job_page
+from app.features.jobs.queries import JobReads
+from app.features.jobs.schemas import JobListPage, JobPage, JobQuery
+
+PAGE_SIZE = 50
+
+
+@get("/queue", operation_id="jobListPage", summary="Page of jobs", tags=["pages"])
+async def job_list_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    job_reads: JobReads,
+    status: str = "all",
+    kind: Annotated[str, Parameter(query="type")] = "",
+    cursor: str = "",
+) -> View[JobListPage]:
+    """Running, waiting, history."""
+    final = ",".join(item.value for item in JobStatus if item.final)
+    wanted = job_filter(
+        cursor=cursor, limit=str(PAGE_SIZE), types=kind, status=final if status in ("", "all") else status
+    )
+    names = await job_reads.names()
+    history = await job_reads.recent(wanted, names)
+    more = history[PAGE_SIZE - 1] if len(history) > PAGE_SIZE else None
+    counts, types = await job_reads.counts()
+    content = JobListPage(
+        running=await job_reads.running(names),
+        history=history[:PAGE_SIZE],
+        counts=counts,
+        types=types,
+        query=JobQuery(status=status or "all", type=kind, cursor=cursor),
+        next_cursor=encode_cursor(more.created_at, more.id) if more else None,
+    )
+    return await pages.show(request, content, "jobs/job_list.html", topics=("jobs", "engine"))
+
+
+@get("/queue/{job_id:str}", operation_id="jobPage", summary="Page of one job", tags=["pages"])
+async def job_detail_page(
+    request: Request[Any, Any, Any], pages: Pages, jobs: JobEngine, job_reads: JobReads, job_id: str
+) -> View[JobPage]:
+    """Timeline, evidence, log."""
+    job = await find_job(jobs, job_id)
+    rows, last_id = await jobs.store.logs(job_id)
+    content = job_page(job, await job_reads.names(), rows, last_id)
+    return await pages.show(request, content, "jobs/job_detail.html", topics=(f"job:{job_id}", "jobs", "engine"))
+
+
+HANDLERS = (job_list_page, job_detail_page)

@@ -1,0 +1,266 @@
+"""From a stored job to what its page and its row show. Pure: everything it needs is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from app.core.jobs import JobRecord, JobStatus, LogRow
+from app.features.jobs.rules import result_reason
+from app.features.jobs.schemas import (
+    DiscoveryActionRow,
+    Download,
+    JobPage,
+    JobProgress,
+    JobRow,
+    Layer,
+    LayerState,
+    LogLine,
+    NewVersion,
+    RollbackEvidence,
+    ServiceTrack,
+    Step,
+    StepKey,
+    StepState,
+    TrackState,
+)
+
+UPDATE_STEPS: Final = (StepKey.QUEUED, StepKey.BACKUP, StepKey.PULL, StepKey.RECREATE, StepKey.HEALTH)
+TRACKED: Final = frozenset({"update", "rollback"})
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of services (`(stack id, stack name, service name)`) and stacks, by id."""
+
+    services: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    stacks: Mapping[str, str] = field(default_factory=dict)
+
+
+def job_row(job: JobRecord, names: Names) -> JobRow:
+    """A job as one line of a list."""
+    tracks = tracks_of(job, names)
+    reason = result_reason(job.status, job.summary)
+    only = tracks[0] if len(tracks) == 1 else None
+    current = next((track for track in tracks if track.state is TrackState.RUNNING), None)
+    shown = current or only
+    news = job.summary.get("newVersions")
+    return JobRow(
+        id=job.id,
+        type=job.type,
+        scope=job.scope,
+        status=job.status,
+        created_by=job.created_by,
+        reason=job.reason,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        stack_id=job.stack_id,
+        service_id=job.service_id,
+        target_name=_target_name(job, names),
+        dry_run=job.summary.get("mode") == "dry-run" or job.payload.get("mode") == "dry-run",
+        from_version=only.from_version if only else None,
+        to_version=only.to_version if only else None,
+        services_total=_services_total(job, tracks),
+        services_settled=sum(track.state is TrackState.SETTLED for track in tracks),
+        services_rolled_back=sum(track.state is TrackState.ROLLED_BACK for track in tracks),
+        new_versions=news.get("count") if isinstance(news, Mapping) else None,
+        result_summary=reason.summary if reason else None,
+        result_detail=reason.detail if reason else None,
+        progress=_progress(job.summary.get("progress")),
+        steps=shown.steps if shown else [],
+        current=current,
+    )
+
+
+def job_page(job: JobRecord, names: Names, rows: Sequence[LogRow], last_id: int) -> JobPage:
+    """A job as a page of its own."""
+    summary = job.summary
+    news = summary.get("newVersions") or {}
+    scan = summary.get("scan") or {}
+    return JobPage(
+        job=job_row(job, names),
+        tracks=tracks_of(job, names),
+        new_versions=[_new_version(item) for item in news.get("services", [])],
+        actions=[
+            DiscoveryActionRow(
+                project=str(item.get("project", "")),
+                action=str(item.get("action", "")),
+                stack_id=item.get("stackId"),
+                reason=item.get("reason"),
+            )
+            for item in scan.get("actions", [])
+        ],
+        warnings=_warnings(summary),
+        facts={key: value for key, value in summary.items() if isinstance(value, int | float) and key != "progress"},
+        logs=[LogLine(id=row.id, ts=row.ts, level=row.level, msg=row.msg) for row in rows],
+        logs_last_id=last_id,
+        logs_total=len(rows),
+        summary=summary,
+    )
+
+
+def tracks_of(job: JobRecord, names: Names) -> list[ServiceTrack]:
+    """The services of an update with their steps, from `summary.timeline`."""
+    if job.type not in TRACKED:
+        return []
+    return [_track(job, entry, names) for entry in job.summary.get("timeline", []) if isinstance(entry, Mapping)]
+
+
+def _track(job: JobRecord, entry: Mapping[str, Any], names: Names) -> ServiceTrack:
+    service_id = str(entry.get("key", ""))
+    stack_id, stack_name, service_name = names.services.get(service_id, (str(entry.get("stackId", "")), "", ""))
+    label_stack, _, label_service = str(entry.get("label", "")).rpartition("/")
+    steps = [step for item in entry.get("steps", []) if (step := _step(item, entry)) is not None]
+    state = _track_state(job, steps)
+    return ServiceTrack(
+        service_id=service_id,
+        stack_id=stack_id,
+        service_name=service_name or label_service,
+        stack_name=stack_name or label_stack,
+        from_version=entry.get("fromVersion"),
+        to_version=entry.get("toVersion"),
+        from_digest=entry.get("fromDigest"),
+        to_digest=entry.get("toDigest"),
+        state=state,
+        steps=_with_steps_to_come(steps, state),
+        started_at=min((step.started_at for step in steps if step.started_at), default=None),
+        finished_at=None
+        if state is TrackState.RUNNING
+        else max((step.finished_at for step in steps if step.finished_at), default=None),
+        error=entry.get("error"),
+        evidence=_evidence(entry.get("evidence")),
+    )
+
+
+def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
+    try:
+        key, state = StepKey(item.get("step", "")), StepState(item.get("status", ""))
+    except ValueError:
+        return None
+    step = Step(
+        key=key,
+        state=state,
+        started_at=_moment(item.get("startedAt")),
+        finished_at=_moment(item.get("finishedAt")),
+        note=str(item.get("note", "")),
+    )
+    if key is StepKey.PULL:
+        step.layers = [layer for raw in entry.get("layers", [])[:100] if (layer := _layer(raw)) is not None]
+        download = entry.get("download") or {}
+        step.current_bytes, step.total_bytes = download.get("currentBytes"), download.get("totalBytes")
+        if state is StepState.RUN:
+            step.percent = entry.get("pullPercent")
+    return step
+
+
+def _with_steps_to_come(steps: list[Step], state: TrackState) -> list[Step]:
+    """All places of the timeline, so that it does not grow while it runs."""
+    if state is TrackState.SKIPPED:
+        return steps
+    have = {step.key: step for step in steps}
+    line = [have.get(key) or Step(key=key, state=StepState.TODO) for key in UPDATE_STEPS]
+    ends = [step for step in steps if step.key not in UPDATE_STEPS]
+    if not ends:
+        unchanged = state is TrackState.FAILED
+        ends = [Step(key=StepKey.UNCHANGED if unchanged else StepKey.SETTLED, state=StepState.TODO)]
+    return line + ends
+
+
+def _track_state(job: JobRecord, steps: Sequence[Step]) -> TrackState:
+    by_key = {step.key: step.state for step in steps}
+    if by_key.get(StepKey.ROLLED_BACK) in (StepState.BACK, StepState.DONE):
+        return TrackState.ROLLED_BACK
+    if by_key.get(StepKey.SETTLED) is StepState.DONE:
+        return TrackState.SETTLED
+    if any(step.state is StepState.BAD for step in steps):
+        return TrackState.RUNNING if not job.status.final else TrackState.FAILED
+    if by_key.get(StepKey.QUEUED) is StepState.SKIP:
+        return TrackState.SKIPPED
+    started = any(key is not StepKey.QUEUED for key in by_key)
+    if job.status.final:
+        return TrackState.FAILED if started and job.status is not JobStatus.SUCCESS else TrackState.SKIPPED
+    return TrackState.RUNNING if started else TrackState.QUEUED
+
+
+def _layer(raw: Any) -> Layer | None:
+    if not isinstance(raw, Mapping):
+        return None
+    try:
+        state = LayerState(raw.get("state", "waiting"))
+    except ValueError:
+        state = LayerState.WAITING
+    return Layer(
+        id=str(raw.get("id", ""))[:20],
+        state=state,
+        current_bytes=raw.get("currentBytes"),
+        total_bytes=raw.get("totalBytes"),
+    )
+
+
+def _evidence(raw: Any) -> RollbackEvidence | None:
+    if not isinstance(raw, Mapping):
+        return None
+    return RollbackEvidence.model_validate({"trigger": "unknown", **raw})
+
+
+def _progress(raw: Any) -> JobProgress | None:
+    if not isinstance(raw, Mapping):
+        return None
+    known = {key: value for key, value in raw.items() if key != "download"}
+    progress = JobProgress.model_validate({"phase": "", "message": "", **known})
+    if isinstance(raw.get("download"), Mapping):
+        progress.download = Download.model_validate(raw["download"])
+    return progress
+
+
+def _new_version(item: Mapping[str, Any]) -> NewVersion:
+    return NewVersion(
+        stack_id=item["stackId"],
+        service_id=item["serviceId"],
+        service_name=item["serviceName"],
+        image_ref=item.get("imageRef", ""),
+        current_tag=item.get("currentTag", ""),
+        current_digest=item.get("currentDigest"),
+        current_version=item.get("currentDisplayTag"),
+        candidate_version=item.get("candidateDisplayTag"),
+        candidate_digest=item.get("candidateDigest", ""),
+    )
+
+
+def _warnings(summary: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for stack in summary.get("stacks", []):
+        update = (stack.get("update") or {}) if isinstance(stack, Mapping) else {}
+        for item in update.get("pullTagWarnings", []):
+            found.append(f"{item.get('tagRef', 'a tag')} was not pulled: {item.get('error') or item.get('lastError')}")
+        for item in update.get("skippedVersionAnomaly", []):
+            found.append(
+                f"{item.get('serviceName')} was left out: {item.get('candidate')} is older than {item.get('current')}"
+            )
+        found.extend(str(text) for text in update.get("warnings", []))
+    return found[:50]
+
+
+def _services_total(job: JobRecord, tracks: Sequence[ServiceTrack]) -> int | None:
+    if tracks:
+        return len(tracks)
+    total = job.summary.get("servicesChecked")
+    return total if isinstance(total, int) else None
+
+
+def _target_name(job: JobRecord, names: Names) -> str | None:
+    if job.service_id and job.service_id in names.services:
+        return names.services[job.service_id][2]
+    if job.stack_id:
+        return names.stacks.get(job.stack_id)
+    return None
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
