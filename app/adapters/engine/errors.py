@@ -224,6 +224,8 @@ def translate(exc: BaseException, *, endpoint: str, about: str = "") -> EngineEr
     if isinstance(exc, sdk.InvalidVersion):
         hint = "Update the engine: Dockrev needs API 1.41 (Docker 20.10) or newer."
         return EngineRefused(clean_told(exc), http_status=0, hint=hint)
-    if any(isinstance(e, OSError | http.ConnectionError | http.Timeout) for e in _chain(exc)):
+    # Every error of requests is an OSError, also the one about a body that is no JSON.
+    garbled = isinstance(exc, http.InvalidJSONError | http.ContentDecodingError)
+    if not garbled and any(isinstance(e, OSError) for e in _chain(exc)):
         return unreachable(exc, endpoint)
     return EngineRefused(f"The answer of the Docker engine at {endpoint} makes no sense: {clean_told(exc)}")
