@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, tuple_
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -109,7 +109,9 @@ class JobStore:
                 | col(Job.id).in_(select(JobTarget.job_id).where(JobTarget.service_id == wanted.service_id))
             )
         if wanted.before:
-            query = query.where(tuple_(col(Job.created_at), col(Job.id)) < tuple_(*wanted.before))
+            moment, job_id = wanted.before
+            same_moment = (col(Job.created_at) == moment) & (col(Job.id) < job_id)
+            query = query.where((col(Job.created_at) < moment) | same_moment)
         async with self.db.session() as session:
             return [JobRecord.of(job) for job in await session.exec(query)]
 
