@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +28,7 @@ _LABEL_SOURCE = "org.opencontainers.image.source"
 _MAX_CHILDREN = 200
 _MAX_LABELS = 100
 _MAX_LABEL_LENGTH = 2048
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,14 @@ def parse_manifest(body: bytes, digest: str, content_type: str) -> StoredManifes
 def with_config(manifest: StoredManifest, body: bytes) -> StoredManifest:
     """The manifest completed from its config blob. Raises BadManifest when the blob is not JSON."""
     data = _object(body)
-    os, architecture = data.get("os"), data.get("architecture")
-    known = isinstance(os, str) and isinstance(architecture, str) and os and architecture
+    os, architecture = _text(data.get("os")), _text(data.get("architecture"))
     settings = data.get("config")
     labels = settings.get("Labels") if isinstance(settings, dict) else None
     created = data.get("created")
     return replace(
         manifest,
         config_known=True,
-        platform=platform_key(str(os), str(architecture), _text(data.get("variant"))) if known else None,
+        platform=platform_key(os, architecture, _text(data.get("variant"))) if os and architecture else None,
         created=created[:64] if isinstance(created, str) else None,
         labels=_labels(labels),
     )
@@ -161,7 +162,7 @@ def _labels(labels: Any) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return value[:64] if isinstance(value, str) else ""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -79,13 +79,17 @@ class ImageRef:
     @property
     def familiar_repo(self) -> str:
         """`familiar` without tag and digest."""
-        return self.name.removeprefix("library/") if self.registry == DOCKER_HUB else self.repo
+        if self.registry != DOCKER_HUB:
+            return self.repo
+        short = self._short_name
+        # A dotted first segment would be read as a registry, so Docker Hub has to be named.
+        return self.repo if "/" in short and _looks_like_registry(short.partition("/")[0]) else short
 
     def repo_aliases(self) -> frozenset[str]:
         """Every spelling of this repository that an engine's RepoDigests may use (spec §7.4)."""
         if self.registry != DOCKER_HUB:
             return frozenset({self.repo})
-        names = {self.name, self.name.removeprefix("library/")}
+        names = {self.name, self._short_name}
         return frozenset(names | {f"{host}/{name}" for host in _DOCKER_HUB_NAMES for name in names})
 
     def with_digest(self, digest: str) -> ImageRef:
@@ -100,6 +104,12 @@ class ImageRef:
         if not TAG.fullmatch(tag):
             raise _invalid(tag, "the tag has characters a tag cannot have")
         return replace(self, tag=tag, digest=None)
+
+    @property
+    def _short_name(self) -> str:
+        """Docker Hub's name without `library/`, which only single-segment names may lose."""
+        rest = self.name.removeprefix("library/")
+        return self.name if "/" in rest else rest
 
     @property
     def _suffix(self) -> str:
@@ -136,13 +146,17 @@ def _parse(text: str) -> ImageRef:
 def _split(repository: str) -> tuple[str, str]:
     """Registry and name: the first segment is a registry if it could not be a name."""
     first, slash, rest = repository.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
+    if slash and _looks_like_registry(first):
         registry, name = canonical_registry(first), rest
     else:
         registry, name = DOCKER_HUB, repository
     if registry == DOCKER_HUB and "/" not in name:
         name = f"library/{name}"
     return registry, name
+
+
+def _looks_like_registry(segment: str) -> bool:
+    return "." in segment or ":" in segment or segment == "localhost"
 
 
 def _port_ok(registry: str) -> bool:
