@@ -20,7 +20,9 @@ import time
 from pathlib import Path
 
 PREFIX = "dlab-"
+PLACES = (Path("/dev/shm"), Path("/tmp"))
 _RECORD = "owned.jsonl"
+_PLENTY = 4 * 1024**3
 
 
 def started_ticks(pid: int) -> int | None:
@@ -38,8 +40,7 @@ class Janitor:
 
     def __init__(self) -> None:
         sweep()
-        # /tmp rather than TMPDIR: a unix socket's path may have 107 characters at most.
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place()))
         self.folder.chmod(0o711)
         self.own_process(os.getpid(), owner=True)
         self._process = subprocess.Popen(
@@ -70,6 +71,19 @@ class Janitor:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(timeout=10)
+
+
+def _place() -> Path:
+    """Where lab folders go: memory when there is plenty, since an engine and a registry sync every file.
+
+    Never TMPDIR: a unix socket's path may have 107 characters at most.
+    """
+    memory = PLACES[0]
+    with contextlib.suppress(OSError):
+        types = {line.split()[1]: line.split()[2] for line in Path("/proc/mounts").read_text().splitlines()}
+        if types.get(str(memory)) == "tmpfs" and shutil.disk_usage(memory).free >= _PLENTY:
+            return memory
+    return PLACES[1]
 
 
 def _entries(folder: Path) -> list[dict[str, object]]:
@@ -153,7 +167,7 @@ def _remove_tree(folder: Path) -> None:
 
 def sweep() -> None:
     """Clean what labs left whose owner and janitor were both killed."""
-    for folder in Path("/tmp").glob(PREFIX + "*"):
+    for folder in [found for place in PLACES for found in place.glob(PREFIX + "*")]:
         keepers = [e for e in _entries(folder) if e.get("owner") or e.get("janitor")]
         if keepers and not any(map(_alive, keepers)):
             clean(folder)

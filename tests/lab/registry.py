@@ -83,6 +83,13 @@ class Registry:
         """The image reference to write into a compose file."""
         return f"{self.host}/{repo}:{tag}"
 
+    @property
+    def _storage(self) -> Path:
+        return self._folder / "data/docker/registry/v2"
+
+    def _repository(self, repo: str) -> Path:
+        return self._storage / "repositories" / repo
+
     # -- life ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -182,7 +189,7 @@ class Registry:
 
     def delete_tag(self, repo: str, tag: str) -> None:
         """Remove one tag only. The registry's API can't (it deletes the manifest with all its tags)."""
-        folder = self._folder / "data/docker/registry/v2/repositories" / repo / "_manifests/tags" / tag
+        folder = self._repository(repo) / "_manifests/tags" / tag
         if not folder.is_dir():
             raise LabError(f"{repo} has no tag {tag}")
         shutil.rmtree(folder)
@@ -238,7 +245,10 @@ class Registry:
         return top.digest
 
     def publish_many(self, repo: str, tags: Iterable[str], spec: Spec) -> dict[str, str]:
-        """Push one image per tag that differs in an annotation only: one request a tag. Tag → digest."""
+        """One image per tag that differs in an annotation only. Tag → digest.
+
+        Written straight into the registry's storage: a thousand tags take well under a second.
+        """
         built = image(spec)
         self.push_image(repo, built)
         content = json.loads(built.manifest.body)
@@ -246,10 +256,20 @@ class Registry:
         for tag in tags:
             content["annotations"] = {"org.opencontainers.image.version": tag}
             body = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
-            made[tag] = self.put_manifest(repo, tag, body, built.manifest.media_type)
+            made[tag] = self._store_manifest(repo, tag, body)
         return made
 
-
-def registry_data(registry: Registry) -> Path:
-    """The folder a registry keeps its files in."""
-    return registry._folder / "data"
+    def _store_manifest(self, repo: str, tag: str, body: bytes) -> str:
+        digest = digest_of(body)
+        name = digest.removeprefix("sha256:")
+        manifests = self._repository(repo) / "_manifests"
+        files = {
+            self._storage / f"blobs/sha256/{name[:2]}/{name}/data": body,
+            manifests / f"revisions/sha256/{name}/link": digest.encode(),
+            manifests / f"tags/{tag}/index/sha256/{name}/link": digest.encode(),
+            manifests / f"tags/{tag}/current/link": digest.encode(),
+        }
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return digest
