@@ -73,7 +73,7 @@ def on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def _invalid_body(error: ValidationException) -> InvalidArgument:
     found = [
-        {"field": str(item.get("key") or "body"), "problem": str(item.get("message", ""))[:300]}
+        {"field": _field(item.get("key")), "problem": str(item.get("message", ""))[:300]}
         for item in (error.extra if isinstance(error.extra, list) else [])
         if isinstance(item, dict)
     ] or [{"field": "body", "problem": "does not have the expected shape"}]
@@ -83,12 +83,22 @@ def _invalid_body(error: ValidationException) -> InvalidArgument:
     )
 
 
+def _field(key: object) -> str:
+    return "body" if key in (None, "", "data") else str(key)
+
+
 def _allowed(request: AnyRequest) -> str:
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if getattr(route, "path_format", None) == request.scope.get("path_template"):
-            methods |= {str(method) for method in getattr(route, "methods", ())}
-    return ", ".join(sorted(methods)) or "GET"
+    """Methods of this path: the framework does not tell, but can be asked for each."""
+    found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if _routes(request, method)]
+    return ", ".join(found) or "GET"
+
+
+def _routes(request: AnyRequest, method: str) -> bool:
+    try:
+        request.app.asgi_router.handle_routing(path=request.url.path, method=method)
+    except HTTPException:
+        return False
+    return True
 
 
 def on_database(request: AnyRequest, error: DBAPIError) -> Response[Any]:

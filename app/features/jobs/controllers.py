@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from sse_starlette import EventSourceResponse
 
 from app.core.errors import InvalidArgument, NotFound
@@ -57,12 +57,12 @@ async def find_job(jobs: JobEngine, job_id: str) -> JobRecord:
 @get("/api/jobs", operation_id="listJobs", summary="Jobs, newest first", tags=["jobs"], responses=BAD_QUERY)
 async def job_list(
     jobs: JobEngine,
-    cursor: str | None = None,
-    limit: str | None = None,
-    status: str | None = None,
-    kind: Annotated[str | None, Parameter(query="type", description="Types of jobs, separated by commas")] = None,
-    stack_id: Annotated[str | None, Parameter(query="stackId")] = None,
-    service_id: Annotated[str | None, Parameter(query="serviceId")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[str | None] = None,
+    status: FromQuery[str | None] = None,
+    kind: Annotated[str | None, QueryParameter(name="type", description="Types of jobs, separated by commas")] = None,
+    stack_id: Annotated[str | None, QueryParameter(name="stackId")] = None,
+    service_id: Annotated[str | None, QueryParameter(name="serviceId")] = None,
 ) -> JobListOut:
     """A page of jobs without their logs; `nextCursor` is there when there is more."""
     wanted = job_filter(cursor=cursor, limit=limit, types=kind, status=status, stack_id=stack_id, service_id=service_id)
@@ -73,7 +73,7 @@ async def job_list(
 
 
 @get("/api/jobs/{job_id:str}", operation_id="getJob", summary="One job and its log", tags=["jobs"], responses=NOT_FOUND)
-async def job_detail(jobs: JobEngine, job_id: str) -> JobDetailOut:
+async def job_detail(jobs: JobEngine, job_id: FromPath[str]) -> JobDetailOut:
     """The job with its newest 500 log lines."""
     job = await find_job(jobs, job_id)
     lines, last_id = await jobs.store.logs(job_id)
@@ -96,7 +96,9 @@ async def job_events(request: Request[Any, Any, Any], jobs: JobEngine) -> EventS
     tags=["jobs"],
     responses={**STREAM, **NOT_FOUND},
 )
-async def job_event_stream(request: Request[Any, Any, Any], jobs: JobEngine, job_id: str) -> EventSourceResponse:
+async def job_event_stream(
+    request: Request[Any, Any, Any], jobs: JobEngine, job_id: FromPath[str]
+) -> EventSourceResponse:
     """Server-sent events; without a resume point the whole log is replayed."""
     await find_job(jobs, job_id)
     after = resume_point(request)

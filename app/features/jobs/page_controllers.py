@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.core.jobs import JobEngine, JobStatus
 from app.core.web.paging import encode_cursor
@@ -23,9 +23,9 @@ async def job_list_page(
     request: Request[Any, Any, Any],
     pages: Pages,
     job_reads: JobReads,
-    status: str = "all",
-    kind: Annotated[str, Parameter(query="type")] = "",
-    cursor: str = "",
+    status: FromQuery[str] = "all",
+    kind: Annotated[str, QueryParameter(name="type")] = "",
+    cursor: FromQuery[str] = "",
 ) -> View[JobListPage]:
     """Running, waiting, history."""
     final = ",".join(item.value for item in JobStatus if item.final)
@@ -49,7 +49,7 @@ async def job_list_page(
 
 @get("/queue/{job_id:str}", operation_id="jobPage", summary="Page of one job", tags=["pages"])
 async def job_detail_page(
-    request: Request[Any, Any, Any], pages: Pages, jobs: JobEngine, job_reads: JobReads, job_id: str
+    request: Request[Any, Any, Any], pages: Pages, jobs: JobEngine, job_reads: JobReads, job_id: FromPath[str]
 ) -> View[JobPage]:
     """Timeline, evidence, log."""
     job = await find_job(jobs, job_id)
