@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from app.adapters.engine import parse
@@ -40,6 +40,7 @@ EVENT_ACTIONS = (
     "create", "start", "restart", "stop", "die", "kill", "oom", "pause", "unpause", "rename", "update", "destroy",
     "health_status", "pull", "tag", "untag", "delete", "import", "load", "connect", "disconnect",
 )  # fmt: skip
+TWIN_LABEL = "dockrev.twin-of"
 EVENT_TYPES = ("container", "image", "network")
 
 
@@ -195,7 +196,11 @@ class Engine(Plumbing):
 
     async def read_archive(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """The tree at `path` as the chunks of a tar; also of a stopped container. Ending the iteration early ends
-        the reading. Raises NoSuchContainer; EngineRefused with http_status 404 when there is no such path."""
+        the reading. Raises NoSuchContainer; EngineRefused with http_status 404 when there is no such path.
+
+        The engine keeps the container locked while it is read: inspecting it, its logs and its health probes wait
+        so long. Read a running service through its `twin`.
+        """
 
         def open_archive(client: Any) -> Iterable[bytes]:
             chunks: Iterable[bytes]
@@ -245,6 +250,39 @@ class Engine(Plumbing):
         except TimeoutError:
             raise too_slow(f"Measuring {path[:200]}", timeout) from None
         return 0
+
+    @asynccontextmanager
+    async def twin(self, id: str) -> AsyncGenerator[str, None]:
+        """The id of a container with the image and the mounts of `id`, never started and removed afterwards.
+
+        Its archives are those of the original's volumes and binds, and lock nobody out. Raises NoSuchContainer.
+        """
+        original = await self.container(id)
+
+        def create(client: Any) -> str:
+            mounts = client.create_host_config(volumes_from=[original.id], network_mode="none")
+            made: Mapping[str, Any] = client.create_container(
+                original.image_id, ["true"], host_config=mounts, labels={TWIN_LABEL: original.id}
+            )
+            return str(made["Id"])
+
+        twin = await self._call(create, about=original.id, again=False)
+        try:
+            yield twin
+        finally:
+            await asyncio.shield(self._remove_twin(twin))
+
+    async def remove_twins(self) -> int:
+        """Remove twins that a killed process left behind; how many there were."""
+        left = await self.containers([TWIN_LABEL], all=True)
+        for container in left:
+            await self._remove_twin(container.id)
+        return len(left)
+
+    async def _remove_twin(self, id: str) -> None:
+        # v=True: the image's own anonymous volumes were made for the twin; those of the original are in use and stay.
+        with suppress(NoSuchContainer):
+            await self._call(lambda c: c.remove_container(id, v=True, force=True), about=id, again=False)
 
     async def events(self, since: int | None = None) -> AsyncGenerator[EngineEvent, None]:
         """Events of containers, images and networks, from `since` (an event's `time_ns`, inclusive) or from now.
