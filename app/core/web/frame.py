@@ -53,34 +53,3 @@ class Toast:
     tone: str = "ok"
     href: str | None = None
     link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorView:
-    """An error as a person reads it; given to templates as `error`. `href` and `link` lead to the next step."""
-
-    title: str
-    message: str
-    code: str
-    status: int
-    request_id: str = ""
-    hint: str = ""
-    field: str | None = None
-    href: str | None = None
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalView:
-    """The facts of a 401 (spec §3.3) beside what this request carried; given to templates as `auth`."""
-
-    reason: str
-    user_header: str
-    group_header: str
-    peer: str | None = None
-    peer_trusted: bool = False
-    allowed_user_masked: str | None = None
-    allowed_group_masked: str | None = None
-    current_user: str | None = None
-    current_groups: Sequence[str] = field(default_factory=tuple)
-    retry: str = "/"

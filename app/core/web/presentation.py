@@ -143,6 +143,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def words(name: str) -> str:
+    """`servicesWithCandidate` or `has_text` as words: `Services with candidate`."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", clean(name, 80)).replace("_", " ").strip()
+    return text[:1].upper() + text[1:].lower()
+
+
 def exact_pattern(text: str) -> str:
     """A value for the `pattern` attribute that only `text` itself fulfils."""
     return "".join(c if c.isascii() and c.isalnum() else f"\\u{{{ord(c):x}}}" for c in text)
@@ -236,7 +242,7 @@ def install(environment: Environment, assets: Assets, now: Callable[[], datetime
     filters: dict[str, Callable[..., Any]] = {
         "clean": clean, "size": size, "duration": duration, "took": took, "short_digest": short_digest,
         "mid_digest": mid_digest, "short_id": short_id, "breakable": breakable, "plural": plural,
-        "exact_pattern": exact_pattern, "web_link": web_link, "compact_json": compact_json,
+        "exact_pattern": exact_pattern, "words": words, "web_link": web_link, "compact_json": compact_json,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(

@@ -1,0 +1,58 @@
+// The one dialog: links with data-sheet open their page in it; without JavaScript they are ordinary links.
+{
+  const dialog = document.getElementById("dialog");
+  let opener = null;
+
+  addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[data-sheet]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+      event.preventDefault();
+      if (link.getAttribute("aria-busy") === "true") return;
+      opener = dialog.open ? opener : link;
+      link.setAttribute("aria-busy", "true");
+      htmx.ajax("GET", link.getAttribute("href"), { target: "#dialog", swap: "innerHTML", source: dialog }).finally(() => link.removeAttribute("aria-busy"));
+      return;
+    }
+    const close = event.target.closest?.("[data-close]");
+    if (close && dialog.open && dialog.contains(close)) { event.preventDefault(); dialog.close(); }
+    if (event.target === dialog) dialog.close(); // the backdrop
+    event.target.closest?.("[data-dismiss]")?.closest(".toast")?.remove();
+  });
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target === dialog && !dialog.open && dialog.firstElementChild) dialog.showModal();
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && detail.requestConfig.verb !== "get" && dialog.open && dialog.contains(detail.elt)) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    // after a morph the opener may be another node with the same address
+    const back = opener?.isConnected ? opener : opener && document.querySelector(`a[data-sheet][href="${CSS.escape(opener.getAttribute("href"))}"]`);
+    back?.focus();
+    opener = null;
+  });
+
+  // a modal dialog makes the rest inert: messages are shown inside it while it is open
+  const toasts = document.getElementById("toasts");
+  new MutationObserver((records) => {
+    for (const record of records) for (const node of record.addedNodes) {
+      if (node.nodeType !== Node.ELEMENT_NODE) continue;
+      const bad = node.dataset.toast === "bad";
+      if (dialog.open && bad) (dialog.querySelector("[data-messages]") ?? dialog.firstElementChild).append(node);
+      setTimeout(() => { if (!node.matches(":hover, :focus-within")) node.remove(); }, bad ? 20_000 : 6000);
+    }
+    while (toasts.children.length > 4) toasts.firstElementChild.remove();
+  }).observe(toasts, { childList: true });
+
+  document.addEventListener("htmx:sendError", () => {
+    const note = document.createElement("div");
+    note.className = "toast";
+    note.setAttribute("role", "alert");
+    note.dataset.toast = "bad";
+    const text = document.createElement("div");
+    text.textContent = "Dockrev did not answer. Look at the jobs before you try again.";
+    note.append(text);
+    toasts.append(note);
+  });
+}

@@ -1,0 +1,45 @@
+// <time datetime data-fmt> in the reader's own zone; relative ones stay true while the page is open.
+{
+  const two = (n) => String(n).padStart(2, "0");
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const clock = (d) => `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+  const zone = new Intl.DateTimeFormat([], { timeZoneName: "short" });
+  const zoneOf = (d) => zone.formatToParts(d).find((part) => part.type === "timeZoneName")?.value ?? "";
+
+  const relative = (d) => {
+    const delta = (Date.now() - d) / 1000, span = Math.abs(delta);
+    if (span < 10) return delta >= 0 ? "just now" : "in a moment";
+    const days = Math.floor(span / 86400);
+    const text = span < 60 ? `${Math.floor(span)} s` : span < 3600 ? `${Math.floor(span / 60)} min` : span < 86400 ? `${Math.floor(span / 3600)} h` : `${days} day${days === 1 ? "" : "s"}`;
+    return delta >= 0 ? `${text} ago` : `in ${text}`;
+  };
+
+  const FORMS = {
+    rel: relative,
+    clock,
+    date: (d) => `${d.getDate()} ${MONTHS[d.getMonth()]} ${d.getFullYear()}`,
+    stamp: (d) => d.toDateString() === new Date().toDateString() ? clock(d) : `${d.getDate()} ${MONTHS[d.getMonth()]} ${two(d.getHours())}:${two(d.getMinutes())}`,
+  };
+
+  const show = (el) => {
+    const at = new Date(el.dateTime);
+    if (Number.isNaN(at.getTime())) return;
+    const text = (FORMS[el.dataset.fmt] ?? FORMS.stamp)(at);
+    if (el.textContent !== text) el.textContent = text;
+    if (!el.dataset.local) {
+      el.dataset.local = "1";
+      el.title = `${FORMS.date(at)}, ${clock(at)} ${zoneOf(at)}`;
+    }
+  };
+  const all = (root = document) => root.querySelectorAll?.("time[data-fmt]").forEach(show);
+
+  all();
+  setInterval(() => document.querySelectorAll("time[data-fmt=rel]").forEach(show), 10_000);
+  new MutationObserver((records) => {
+    for (const record of records) for (const node of record.addedNodes) {
+      if (node.nodeType !== Node.ELEMENT_NODE) continue;
+      node.matches("time[data-fmt]") ? show(node) : all(node);
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+  document.addEventListener("htmx:afterSwap", () => all());
+}
