@@ -55,7 +55,7 @@ async def job_detail_page(
     job = await find_job(jobs, job_id)
     rows, last_id = await jobs.store.logs(job_id)
     content = job_page(job, await job_reads.names(), rows, last_id)
-    return await pages.show(request, content, "jobs/job_detail.html", topics=(f"job:{job_id}", "jobs", "engine"))
+    return await pages.show(request, content, "jobs/job_detail.html", topics=(f"job:{job_id}@{last_id}", "jobs", "engine"))
 
 
 HANDLERS = (job_list_page, job_detail_page)
