@@ -140,6 +140,11 @@ class Lab:
             "DOCKREV_COMPOSE_BIN": str(self.compose_bin),
         }
 
+    def own_process(self, pid: int) -> None:
+        """Have a process killed with the lab, however the lab ends."""
+        if self._janitor:
+            self._janitor.own_process(pid)
+
     def _write_docker_config(self) -> None:
         plugin = self.docker_config / "cli-plugins/docker-compose"
         plugin.parent.mkdir(parents=True, exist_ok=True)

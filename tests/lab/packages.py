@@ -60,6 +60,11 @@ def lab_lock(name: str) -> Iterator[None]:
         yield
 
 
+def is_cached(flavor: Flavor = "debian") -> bool:
+    """Whether `obtain` has nothing to fetch."""
+    return all((lab_dir() / name).is_dir() for name in ("base", "sid" if flavor == "new" else "trixie"))
+
+
 def obtain(flavor: Flavor = "debian") -> Tools:
     """Programs of the flavour, fetched when they are not there yet (about half a minute).
 

@@ -67,7 +67,14 @@ class Registry:
         self._pushed: set[tuple[str, str]] = set()
         self.credentials = Credentials(_USER, _PASSWORD) if private else None
         self.port = 0
-        self.http = httpx.Client()
+        self._http: httpx.Client | None = None
+
+    @property
+    def http(self) -> httpx.Client:
+        """A client with the registry's address and credentials, for what has no helper here."""
+        if self._http is None:
+            raise LabError("the registry is not running")
+        return self._http
 
     @property
     def host(self) -> str:
@@ -98,7 +105,7 @@ class Registry:
         for _ in range(3):  # the free port may be taken between finding and using it
             self.port = free_port()
             if self._try_start():
-                self.http = httpx.Client(base_url=self.url, auth=self._auth(), timeout=30, trust_env=False)
+                self._http = httpx.Client(base_url=self.url, auth=self._auth(), timeout=30, trust_env=False)
                 return
         log = (self._folder / "registry.log").read_text(errors="replace")
         raise LabUnavailable(f"docker-registry won't start here: {log.strip()[-400:]}")
@@ -146,7 +153,9 @@ class Registry:
 
     def stop(self) -> None:
         """Kill the process; its port answers nobody from then on."""
-        self.http.close()
+        if self._http:
+            self._http.close()
+            self._http = None
         if self._process:
             self._process.kill()
             self._process.wait(timeout=5)

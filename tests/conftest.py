@@ -1,0 +1,111 @@
+"""The lab for tests: one per session and engine, brought up when the first test asks for it.
+
+`--lab-engine NAME` (or `DOCKREV_LAB_ENGINE`) chooses the engine of `lab`: debian, new or host. `each_lab`
+runs a test on every engine that can be had.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.errors import LabUnavailable
+from tests.lab.faults import FaultProxy
+from tests.lab.lab import EngineChoice, Lab, chosen_engine
+from tests.lab.packages import obtain
+from tests.lab.registry import Registry
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--lab-engine",
+        choices=("debian", "new", "host"),
+        help="engine of the lab (default: DOCKREV_LAB_ENGINE, debian)",
+    )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch the lab's packages before the clock of the first lab test runs."""
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if {"lab", "clean_lab", "each_lab"} & wanted:
+        _fetched("new" if _choice(session.config) == "new" else "debian")
+    if "each_lab" in wanted and _choice(session.config) != "host":
+        _fetched("new")
+
+
+@functools.cache
+def _fetched(flavor: str) -> str:
+    """Why the flavour's packages can't be had; empty when they are there."""
+    try:
+        obtain("new" if flavor == "new" else "debian")
+    except LabUnavailable as error:
+        return error.reason
+    return ""
+
+
+def _choice(config: pytest.Config) -> EngineChoice:
+    given: EngineChoice | None = config.getoption("--lab-engine")
+    return given or chosen_engine()
+
+
+def _running(choice: EngineChoice) -> Iterator[Lab]:
+    if reason := _fetched("new" if choice == "new" else "debian"):
+        pytest.skip(reason)
+    running = Lab(choice)
+    try:
+        running.start()
+    except LabUnavailable as error:
+        pytest.skip(error.reason)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The session's lab. Tests that start stacks use `clean_lab`."""
+    yield from _running(_choice(request.config))
+
+
+@pytest.fixture
+def clean_lab(lab: Lab) -> Iterator[Lab]:
+    """The session's lab; the stacks made by the test are gone after it."""
+    yield lab
+    lab.down_all()
+
+
+@pytest.fixture(scope="session", params=["debian", "new"])
+def _each_engine(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    if _choice(request.config) == "host":
+        if request.param == "new":
+            pytest.skip("only the machine's own engine was asked for")
+        yield request.getfixturevalue("lab")
+    elif request.param == _choice(request.config):
+        yield request.getfixturevalue("lab")
+    else:
+        yield from _running(request.param)
+
+
+@pytest.fixture
+def each_lab(_each_engine: Lab) -> Iterator[Lab]:
+    """Like `clean_lab`, once on Engine 20.10 (API 1.41) and once on the newest that can be had."""
+    yield _each_engine
+    _each_engine.down_all()
+
+
+@pytest.fixture
+def registry(lab: Lab) -> Registry:
+    """The session's open registry. Use a repository name of the test's own."""
+    return lab.registry
+
+
+@pytest.fixture
+def proxy(lab: Lab) -> Iterator[FaultProxy]:
+    """A fault-injecting proxy before the open registry, without any faults yet."""
+    with FaultProxy(lab.registry) as running:
+        yield running
