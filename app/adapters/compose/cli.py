@@ -122,14 +122,18 @@ class Compose:
         no_deps: bool = True,
         pull: PullPolicy = "never",
         force_recreate: bool = False,
+        scale: Mapping[str, int] | None = None,
         on_line: OnLine | None = None,
         on_command: OnCommand | None = None,
         timeout: float = LONG_TIMEOUT_SECONDS,
     ) -> CommandResult:
-        """Create or recreate and start services, detached; never builds."""
+        """Create or recreate and start services, detached; never builds. `scale` keeps a number of containers that
+        was chosen by hand: without it Compose goes back to what the file says."""
         flags = ["--detach", "--no-build", "--pull", pull]
         flags += ["--no-deps"] if no_deps else []
         flags += ["--force-recreate"] if force_recreate else []
+        for name, number in (scale or {}).items():
+            flags += ["--scale", f"{service_name(name)}={number:d}"]
         arguments = [*self._base(project, override), "up", *flags, *service_names(services)]
         return await self._run("up", arguments, timeout=timeout, on_line=on_line, on_command=on_command)
 
