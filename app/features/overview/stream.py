@@ -18,7 +18,7 @@ from litestar import Request, get
 from litestar.params import FromQuery
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.core.events import EntitiesChanged, EventBus
+from app.core.events import EntitiesChanged, EventBus, Subscription
 from app.core.jobs import JobEngine, JobRecord, LogRow
 from app.core.web.frame import Frame
 from app.core.web.sse import event_stream, html_event, json_event, resume_point
@@ -30,8 +30,49 @@ from app.features.overview.frames import Frames
 
 GATHER_SECONDS: Final = 0.2
 IDLE_SECONDS: Final = 1.0
+PROGRESS_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
 TOPICS: Final = frozenset({"services", "stacks", "jobs", "inference", "engine"})
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What a page wants to hear of. `job` is a job's id and the last log row the page already shows."""
+
+    domains: frozenset[str] = frozenset()
+    service: str | None = None
+    stack: str | None = None
+    job: tuple[str, int] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Topics:
+        """`services,service:<id>,stack:<id>,job:<id>@<row>`; what is not known is left out."""
+        found: dict[str, str] = {}
+        domains: set[str] = set()
+        for part in text[:500].split(","):
+            kind, _, rest = part.partition(":")
+            if rest:
+                found[kind] = rest[:100]
+            elif kind in TOPICS:
+                domains.add(kind)
+        job = None
+        if "job" in found:
+            job_id, _, row = found["job"].partition("@")
+            job = (job_id, int(row) if row.isascii() and row.isdigit() and len(row) < 19 else 0)
+        return cls(frozenset(domains), found.get("service"), found.get("stack"), job)
+
+    def names(self, changed: EntitiesChanged) -> set[str]:
+        """The events this change is told as."""
+        names = {f"{changed.domain}-changed"} if changed.domain in self.domains else set()
+        everything = not changed.ids
+        if changed.domain == "services":
+            if self.service and (everything or self.service in changed.ids):
+                names.add("service-changed")
+            if self.stack:
+                names.add("stack-changed")
+        if changed.domain == "stacks" and self.stack and (everything or self.stack in changed.ids):
+            names.add("stack-changed")
+        return names
 
 
 @dataclass(slots=True)
@@ -53,18 +94,19 @@ class PageStream:
         self._frames = frames
         self._pages = pages
 
-    async def run(
-        self, topics: frozenset[str], tail: JobTail | None, closing: anyio.Event
-    ) -> AsyncIterator[ServerSentEvent]:
-        """Tell what changes until the page leaves, falls behind (it reconnects and reads again) or the server stops."""
-        pill, beat = "", time.monotonic()
+    async def run(self, topics: Topics, tail: JobTail | None, closing: anyio.Event) -> AsyncIterator[ServerSentEvent]:
+        """Tell what changes until the page leaves, falls behind (it reads itself again) or the server stops."""
+        pill, beat, progress = "", time.monotonic(), 0.0
         with self._bus.subscribe() as inbox:
             while not closing.is_set() and not inbox.lost:
-                domains = await self._changed(inbox.next(IDLE_SECONDS), bool(self._jobs.running))
-                domains |= {event.domain for event in inbox.drain() if isinstance(event, EntitiesChanged)}
-                for domain in sorted(domains & topics):
-                    yield json_event(f"{domain}-changed", {"domain": domain})
-                if "engine" in domains:
+                changes, rows_came = await self._wait(inbox)
+                names = {name for change in changes for name in topics.names(change)}
+                if rows_came and time.monotonic() - progress >= PROGRESS_SECONDS and "jobs" in topics.domains:
+                    progress = time.monotonic()
+                    names.add("jobs-changed")
+                for name in sorted(names):
+                    yield json_event(name, {"type": name})
+                if any(change.domain == "engine" for change in changes):
                     yield html_event("banner", self._pages.render("ui/_banners.html", frame=self._frames.banners()))
                 if tail is not None:
                     async for event in self._tail(tail):
@@ -79,19 +121,21 @@ class PageStream:
             if inbox.lost:
                 yield json_event("resync_required", {"type": "resync_required"})
 
-    async def _changed(self, waiting: Any, busy: bool) -> set[str]:
-        """Domains of the next event and of those that follow at once; with a running job also its rows end the wait."""
-        first = asyncio.ensure_future(waiting)
-        rows = asyncio.ensure_future(self._jobs.wait_for_rows(IDLE_SECONDS)) if busy else None
+    async def _wait(self, inbox: Subscription) -> tuple[list[EntitiesChanged], bool]:
+        """What changed next, with all that follows at once; while a job runs its new rows end the wait too."""
+        first = asyncio.ensure_future(inbox.next(IDLE_SECONDS))
+        rows = asyncio.ensure_future(self._jobs.wait_for_rows(IDLE_SECONDS)) if self._jobs.running else None
         try:
             await asyncio.wait({task for task in (first, rows) if task}, return_when=asyncio.FIRST_COMPLETED)
+            rows_came = rows is not None and rows.done()
             await asyncio.sleep(GATHER_SECONDS)
-            event = first.result() if first.done() else None
-            return {event.domain} if isinstance(event, EntitiesChanged) else set()
+            events = [first.result()] if first.done() else []
         finally:
             for task in (first, rows):
                 if task is not None and not task.done():
                     task.cancel()
+        events += inbox.drain()
+        return [event for event in events if isinstance(event, EntitiesChanged)], rows_came
 
     async def _pill(self) -> str:
         return self._pages.render("ui/_pill.html", frame=Frame(pill=await self._frames.pill())).strip()
@@ -128,27 +172,14 @@ def _line(row: LogRow) -> LogLine:
     return LogLine(id=row.id, ts=row.ts, level=row.level, msg=row.msg)
 
 
-def parse_topics(text: str) -> tuple[frozenset[str], tuple[str, int] | None]:
-    """`services,job:<id>@<row>` → known topics, and the job with the row its page already shows."""
-    topics: set[str] = set()
-    job: tuple[str, int] | None = None
-    for part in text[:500].split(","):
-        kind, _, rest = part.partition(":")
-        if kind == "job" and rest:
-            job_id, _, row = rest.partition("@")
-            job = (job_id[:64], int(row) if row.isascii() and row.isdigit() and len(row) < 19 else 0)
-        elif kind in TOPICS:
-            topics.add(kind)
-    return frozenset(topics), job
-
-
 @get("/events", include_in_schema=False)
 async def page_events(
     request: Request[Any, Any, Any], page_stream: PageStream, job_reads: JobReads, topics: FromQuery[str] = ""
 ) -> EventSourceResponse:
     """The stream of a page; see the module."""
-    wanted, job = parse_topics(topics)
+    wanted = Topics.parse(topics)
     tail = None
-    if job is not None:
-        tail = JobTail(job[0], max(job[1], resume_point(request)), await job_reads.names())
+    if wanted.job is not None:
+        job_id, row = wanted.job
+        tail = JobTail(job_id, max(row, resume_point(request)), await job_reads.names())
     return event_stream("page", lambda closing: page_stream.run(wanted, tail, closing))
