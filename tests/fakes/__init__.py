@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world, made of the adapters' own records."""
