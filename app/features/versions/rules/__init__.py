@@ -1,0 +1,52 @@
+"""The decisions of the versions room, free of I/O: versions, platforms, candidates, ignore rules, inference, states."""
+
+from __future__ import annotations
+
+from app.features.versions.rules.candidates import Candidate, Outcome, RegistrySeen, decide
+from app.features.versions.rules.ignores import KINDS, first_match, matches, validate
+from app.features.versions.rules.inference import (
+    budget_seconds,
+    clear_allowed,
+    consider_tags,
+    display_tag,
+    needs_inference,
+    resolved_tag,
+    resolved_tags,
+)
+from app.features.versions.rules.platforms import ArchMatch, arch_match, host_platform
+from app.features.versions.rules.status import Distance, Reach, RowStatus, distance, is_cross_tag, reach, row_status
+from app.features.versions.rules.versions import Version, family, is_downgrade, is_strict, lenient_semver, sort_tags
+
+__all__ = [
+    "KINDS",
+    "ArchMatch",
+    "Candidate",
+    "Distance",
+    "Outcome",
+    "Reach",
+    "RegistrySeen",
+    "RowStatus",
+    "Version",
+    "arch_match",
+    "budget_seconds",
+    "clear_allowed",
+    "consider_tags",
+    "decide",
+    "display_tag",
+    "distance",
+    "family",
+    "first_match",
+    "host_platform",
+    "is_cross_tag",
+    "is_downgrade",
+    "is_strict",
+    "lenient_semver",
+    "matches",
+    "needs_inference",
+    "reach",
+    "resolved_tag",
+    "resolved_tags",
+    "row_status",
+    "sort_tags",
+    "validate",
+]
