@@ -1,0 +1,154 @@
+"""Talks to a Dockrev: its API over HTTP, errors as sentences with an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from app.cli.exits import Exit, Failure
+from app.cli.sse import Event, events
+from app.cli.text import one_line
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_SECONDS: Final = 30.0
+SILENCE_SECONDS: Final = 45.0  # a stream says something every 15 s
+DEFAULT_PORT: Final = 50883
+
+_CODES: Final = {400: Exit.USAGE, 401: Exit.USAGE, 403: Exit.USAGE, 404: Exit.USAGE, 409: Exit.CONFLICT}
+_START_IT: Final = "Is it running? Start it with `dockrev serve`, or name another with --url or DOCKREV_URL."
+
+
+class Unreachable(Failure):
+    """Nobody answers, or somebody who is not Dockrev."""
+
+    def __init__(self, message: str, hint: str = _START_IT) -> None:
+        super().__init__(message, exit_code=Exit.UNREACHABLE, hint=hint, code="unreachable")
+
+
+class Refused(Failure):
+    """Dockrev answered with an error; `details` are the envelope's."""
+
+    def __init__(self, status: int, code: str, message: str, details: dict[str, Any]) -> None:
+        fallback = Exit.UNREACHABLE if status == 503 else Exit.FAILED
+        hint = str(details.get("hint") or _hint(status, details))
+        super().__init__(message, exit_code=_CODES.get(status, fallback), hint=hint, code=code)
+        self.status = status
+        self.details = details
+
+
+def _hint(status: int, details: dict[str, Any]) -> str:
+    if status == 401:
+        return f"{details.get('message', '')}. Say who you are with --user.".removeprefix(". ")
+    if job := details.get("existingJobId"):
+        return f"Watch what is in the way: dockrev jobs follow {job}"
+    return ""
+
+
+def default_url() -> str:
+    """Dockrev on this machine, at the port it would use."""
+    _, _, port = os.environ.get("DOCKREV_HTTP_ADDR", "").rpartition(":")
+    return f"http://127.0.0.1:{port if port.isdigit() and port != '0' else DEFAULT_PORT}"
+
+
+class Client:
+    """One Dockrev. `uds` is the path of a socket to use instead of the address in `url`."""
+
+    def __init__(self, url: str, *, user: str = "", uds: str | None = None) -> None:
+        import httpx
+
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Failure(f"not an address: {url}", exit_code=Exit.USAGE, hint="It looks like http://127.0.0.1:50883.")
+        if not user.isascii() or not user.isprintable():
+            raise Failure("the user's name must be printable ASCII", exit_code=Exit.USAGE)
+        self.url = url.rstrip("/")
+        headers = {"Accept": "application/json", "User-Agent": "dockrev-cli"}
+        if user:
+            headers[os.environ.get("DOCKREV_AUTH_FORWARD_HEADER_NAME") or "X-Forwarded-User"] = user
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=5.0),
+            transport=httpx.HTTPTransport(uds=uds) if uds else None,
+            trust_env=uds is None and parts.hostname not in ("127.0.0.1", "localhost", "::1"),
+        )
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def version(self) -> str:
+        """The version of the Dockrev that answers. Raises Unreachable."""
+        found = self.get("/api/version").get("version")
+        if not isinstance(found, str):
+            raise Unreachable(f"what answers at {self.url} is not Dockrev")
+        return found
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """GET a document; members of `query` that are None are left out. Raises Unreachable, Refused."""
+        return self._ask("GET", path, params={key: value for key, value in query.items() if value is not None})
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """POST a document. Raises Unreachable, Refused."""
+        return self._ask("POST", path, json=body or {})
+
+    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        with self._told():
+            answer = self._http.request(method, path, **more)
+        if not answer.is_success:
+            raise self._refusal(answer)
+        return self._document(answer)
+
+    def _document(self, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Unreachable(f"what answers at {self.url} is not Dockrev's API")
+        return found
+
+    def _refusal(self, answer: httpx.Response) -> Failure:
+        if answer.is_redirect:
+            return Unreachable(
+                f"{self.url} sends us elsewhere (status {answer.status_code})",
+                "A login page in front of Dockrev? Use the address behind it.",
+            )
+        error = self._document(answer).get("error")
+        if not isinstance(error, dict):
+            return Refused(answer.status_code, "failed", one_line(error or f"status {answer.status_code}"), {})
+        details = error.get("details")
+        return Refused(
+            answer.status_code,
+            one_line(error.get("code", "failed"), 60),
+            one_line(error.get("message", f"status {answer.status_code}")),
+            details if isinstance(details, dict) else {},
+        )
+
+    def stream(self, path: str, *, after: str = "") -> Iterator[Event]:
+        """Events of a stream from `after` on, until the server ends it. Raises Unreachable, Refused."""
+        import httpx
+
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
+        timeout = httpx.Timeout(SILENCE_SECONDS, connect=5.0)
+        with self._told(), self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._refusal(answer)
+            yield from events(answer.iter_lines())
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        import httpx
+
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise Unreachable(f"Dockrev at {self.url} does not answer in time") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"no Dockrev can be reached at {self.url} ({type(error).__name__})") from error

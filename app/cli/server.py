@@ -1,0 +1,104 @@
+"""Runs an application under uvicorn."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.exits import Exit, Failure
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+GRACE_SECONDS = 2
+
+
+@contextmanager
+def listen(host: str, port: int, *, variable: str) -> Iterator[socket.socket]:
+    """A listening socket. Raises Failure: 4 when the port is taken, 2 when the address is not ours."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(host, port, variable, error) from error
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.bind(address)
+            listener.listen(256)
+        except OSError as error:
+            raise _cannot_listen(host, port, variable, error) from error
+        yield listener
+
+
+def _cannot_listen(host: str, port: int, variable: str, error: OSError) -> Failure:
+    if error.errno == errno.EADDRINUSE:
+        return Failure(
+            f"port {port} of {host} is in use",
+            exit_code=Exit.CONFLICT,
+            hint=f"Is Dockrev running already? Another port: {variable}={host}:{port + 1}",
+            code="conflict",
+        )
+    return Failure(
+        f"cannot listen at {host}:{port}: {error.strerror or error}",
+        exit_code=Exit.USAGE,
+        hint=f"{variable} names the address; ports below 1024 need more rights.",
+        code="invalid_settings",
+    )
+
+
+def shown_url(listener: socket.socket) -> str:
+    """The address to type into a browser on this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  only compared
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(application: Litestar, listener: socket.socket, ready: str) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is printed when the first request can be answered.
+
+    Ends within a few seconds also with streams open. No `Forwarded` header is believed here: who may speak for others
+    is decided by forward auth.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                click.echo(f"{ready}  (Ctrl-C stops it)" if sys.stdout.isatty() else ready)
+                sys.stdout.flush()
+
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    signal.signal(signal.SIGTERM, _end)  # uvicorn repeats the signal when it has stopped; that is a good end
+    try:
+        Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+
+
+def _end(number: int, frame: Any) -> None:
+    sys.exit(Exit.OK)
