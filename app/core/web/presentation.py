@@ -204,15 +204,15 @@ class Assets:
 
 
 def _icons(assets: Callable[[str], str]) -> Callable[..., Markup]:
-    made: dict[tuple[str, bool], Markup] = {}
+    made: dict[tuple[str, bool, str], Markup] = {}
 
-    def icon(name: str, spin: bool = False) -> Markup:
-        known = made.get((name, spin))
+    def icon(name: str, spin: bool = False, extra: str = "") -> Markup:
+        known = made.get((name, spin, extra))
         if known is None:
-            css = "i spin" if spin else "i"
-            known = made[name, spin] = Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>').format(
-                css, assets("icons.svg"), name
-            )
+            css = " ".join(part for part in ("i", "spin" if spin else "", extra) if part)
+            known = made[name, spin, extra] = Markup(
+                '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>'
+            ).format(css, assets("icons.svg"), name)
         return known
 
     return icon
@@ -220,7 +220,7 @@ def _icons(assets: Callable[[str], str]) -> Callable[..., Markup]:
 
 def _times(now: Callable[[], datetime]) -> Callable[..., Markup]:
     def time_tag(moment: datetime | None, fmt: str = "stamp", css: str = "") -> Markup:
-        """`<time>` whose text the browser makes local. fmt: stamp, clock, rel, date."""
+        """`<time>` whose text the browser makes local. fmt: stamp, clock, hm, rel, date."""
         if moment is None:
             return Markup("")
         at = moment.astimezone(UTC)
@@ -228,6 +228,7 @@ def _times(now: Callable[[], datetime]) -> Callable[..., Markup]:
         text = {
             "rel": lambda: relative(at, present),
             "clock": lambda: f"{at:%H:%M:%S}",
+            "hm": lambda: f"{at:%H:%M}",
             "date": lambda: f"{at.day} {at:%b %Y}",
         }.get(fmt, lambda: stamp(at, present))()
         return Markup('<time datetime="{}" data-fmt="{}" title="{}"{}>{}</time>').format(

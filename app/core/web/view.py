@@ -60,23 +60,33 @@ class Pages:
         self.frames = frames
 
     async def show(
-        self, request: AnyRequest, content: T, template: str, *, topics: Sequence[str] = (), status_code: int = 200
+        self,
+        request: AnyRequest,
+        content: T,
+        template: str,
+        *,
+        topics: Sequence[str] = (),
+        name: str = "page",
+        fragment_template: str | None = None,
     ) -> View[T]:
-        """Answer `content` in the shape asked for; `topics` are what the page's stream tells of.
+        """Answer `content` (called `name` in the template) in the shape asked for.
 
-        A fragment is the block named like `HX-Target` (`-` as `_`) if the template has one, else `page`.
+        `topics` are what the page's stream tells of. A fragment is `fragment_template` when there is one, else the
+        block named like `HX-Target` (`-` as `_`), else the block `page`.
         """
         wanted = shape(request)
         if wanted == "json":
             body = content.model_dump_json(by_alias=True).encode()
-            return _view(body, "application/json", VARY, status_code)
+            return _view(body, "application/json", VARY)
         token, cookie = csrf_token(request)
-        context = {"page": content, "frame": await self.frames.full(request, topics), "csrf_token": token}
-        if wanted == "fragment":
+        context = {name: content, "frame": await self.frames.full(request, topics), "csrf_token": token}
+        if wanted == "fragment" and fragment_template:
+            html = self.render(fragment_template, **context)
+        elif wanted == "fragment":
             html = self.block(template, self._wanted_block(request, template), **context)
         else:
             html = self.environment.get_template(template).render(**context)
-        view: View[T] = _view(html.encode(), HTML, {**VARY, "Cache-Control": "no-cache, private"}, status_code)
+        view: View[T] = _view(html.encode(), HTML, {**VARY, "Cache-Control": "no-cache, private"})
         if cookie:
             view.set_cookie(cookie)
         return view
@@ -95,9 +105,9 @@ class Pages:
         return self.render(template, frame=self.frames.bare(request), csrf_token=token, **context)
 
     def _wanted_block(self, request: AnyRequest, template: str) -> str:
-        name = request.headers.get("hx-target", "").replace("-", "_")
-        return name if name in self.environment.get_template(template).blocks else "page"
+        block = request.headers.get("hx-target", "").replace("-", "_")
+        return block if block in self.environment.get_template(template).blocks else "page"
 
 
-def _view(body: bytes, media_type: str, headers: dict[str, str], status_code: int) -> View[Any]:
-    return View(body, media_type=media_type, headers=dict(headers), status_code=status_code)
+def _view(body: bytes, media_type: str, headers: dict[str, str]) -> View[Any]:
+    return View(body, media_type=media_type, headers=dict(headers))

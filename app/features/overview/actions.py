@@ -14,7 +14,7 @@ from app.core.web.forms import parse, read_form
 from app.core.web.view import Pages
 from app.features.overview.answers import Toast, done
 from app.features.stacks import Discovery, Stacks
-from app.features.updates import UpdateRequest, Updates
+from app.features.updates import UpdateInput, Updates
 from app.features.versions import Checks, IgnoreRules, Inference, RuntimeScans, Versions
 
 AnyRequest = Request[Any, Any, Any]
@@ -75,7 +75,7 @@ async def update_start(request: AnyRequest, pages: Pages, updates: Updates) -> R
     return answer
 
 
-def update_request(fields: dict[str, list[str]]) -> UpdateRequest:
+def update_request(fields: dict[str, list[str]]) -> UpdateInput:
     """The body of `POST /api/updates` from the form's fields."""
     scope, stack_id, service_id = _scope(fields)
     try:
@@ -96,7 +96,7 @@ def update_request(fields: dict[str, list[str]]) -> UpdateRequest:
         values |= {key: only.get(key) for key in ("targetTag", "targetDigest", "pullTags")}
     else:
         values["targets"] = targets
-    return parse(UpdateRequest, values)
+    return parse(UpdateInput, values)
 
 
 @post("/services/{stack_id:str}/{service_id:str}/ignores", **PAGE)

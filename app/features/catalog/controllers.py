@@ -1,0 +1,98 @@
+"""The pages of services and stacks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from app.core.errors import InvalidArgument, NotFound
+from app.core.web.view import Pages, View
+from app.features.catalog.pages import CatalogPages
+from app.features.catalog.schemas import ServiceListPage, ServicePage, ServiceQuery, ServiceState, StackPage
+
+AnyRequest = Request[Any, Any, Any]
+LIVE = ("services", "stacks", "jobs", "engine")
+
+
+def checked_state(state: str, *, extra: tuple[str, ...]) -> str:
+    """A filter by state, or InvalidArgument."""
+    if state not in (*extra, *ServiceState):
+        raise InvalidArgument(f"invalid state filter: {state[:40]}", details={"field": "state"})
+    return state
+
+
+@get("/services", operation_id="serviceListPage", summary="Page of services", tags=["pages"])
+async def service_list_page(
+    request: AnyRequest,
+    pages: Pages,
+    catalog_pages: CatalogPages,
+    q: FromQuery[str] = "",
+    state: FromQuery[str] = "all",
+    sort: FromQuery[str] = "state",
+    archived: FromQuery[str] = "",
+) -> View[ServiceListPage]:
+    """All stacks and services; `archived=1` shows archived ones too."""
+    if sort not in ("state", "name"):
+        raise InvalidArgument("sort must be state or name", details={"field": "sort"})
+    query = ServiceQuery(
+        q=q[:200], state=checked_state(state or "all", extra=("all",)), sort=sort, archived=archived in ("1", "true")
+    )
+    content = await catalog_pages.service_list(query)
+    return await pages.show(request, content, "services/service_list.html", topics=LIVE)
+
+
+@get("/stacks/{stack_id:str}", operation_id="stackPage", summary="Page of one stack", tags=["pages"])
+async def stack_page(
+    request: AnyRequest, pages: Pages, catalog_pages: CatalogPages, stack_id: FromPath[str]
+) -> View[StackPage]:
+    """Services, compose files, backups, history."""
+    content = await catalog_pages.stack(stack_id)
+    return await pages.show(
+        request, content, "stacks/stack_detail.html", topics=(f"stack:{stack_id}", "jobs", "engine")
+    )
+
+
+@get(
+    "/services/{stack_id:str}/{service_id:str}",
+    operation_id="servicePage",
+    summary="Page of one service",
+    tags=["pages"],
+)
+async def service_page(
+    request: AnyRequest,
+    pages: Pages,
+    catalog_pages: CatalogPages,
+    stack_id: FromPath[str],
+    service_id: FromPath[str],
+) -> View[ServicePage]:
+    """Evidence, plan, tags, rules, settings, history."""
+    content = await catalog_pages.service(stack_id, service_id)
+    if content.service.stack_id != stack_id:
+        raise NotFound("service not found")
+    return await pages.show(
+        request, content, "services/service_detail.html", topics=(f"service:{service_id}", "jobs", "engine")
+    )
+
+
+@get("/updates/new", operation_id="updatePlanPage", summary="What an update would do", tags=["pages"])
+async def update_new(
+    request: AnyRequest,
+    pages: Pages,
+    catalog_pages: CatalogPages,
+    scope: FromQuery[str] = "all",
+    stack_id: Annotated[str | None, QueryParameter(name="stackId")] = None,
+    service_id: Annotated[str | None, QueryParameter(name="serviceId")] = None,
+    allow: Annotated[str, QueryParameter(name="allowArchMismatch")] = "",
+) -> View[Any]:
+    """The plan, as a dialog for HTMX, else as a page of its own."""
+    if scope not in ("service", "stack", "all"):
+        raise InvalidArgument("scope must be service, stack or all", details={"field": "scope"})
+    plan = await catalog_pages.plan(scope, stack_id, service_id, allow_arch_mismatch=allow == "true")
+    return await pages.show(
+        request, plan, "services/update_new.html", fragment_template="services/_update_dialog.html", name="plan"
+    )
+
+
+HANDLERS = (service_list_page, stack_page, service_page, update_new)

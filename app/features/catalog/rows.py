@@ -1,0 +1,221 @@
+"""From evidence to a row with its rail. Pure: the row says only what the evidence carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.features.catalog.schemas import (
+    FullRail,
+    PointKind,
+    Rail,
+    RailPoint,
+    Reach,
+    ReachBracket,
+    ServiceRow,
+    ServiceState,
+    Slot,
+    StateCount,
+)
+from app.features.stacks import ServiceRecord
+from app.features.versions import VersionInference, VersionRecord, rules
+
+OPEN_STATES = (
+    ServiceState.UPDATABLE,
+    ServiceState.HINT,
+    ServiceState.CROSS_TAG,
+    ServiceState.ARCH_MISMATCH,
+    ServiceState.BLOCKED,
+    ServiceState.UPDATING,
+    ServiceState.UNKNOWN,
+)
+STATE_ORDER = (*OPEN_STATES, ServiceState.OK)
+_KINDS = {
+    ServiceState.UPDATABLE: PointKind.NEXT,
+    ServiceState.HINT: PointKind.HINT,
+    ServiceState.CROSS_TAG: PointKind.HINT,
+    ServiceState.ARCH_MISMATCH: PointKind.ARCH,
+    ServiceState.BLOCKED: PointKind.IGNORED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The job that has a service now."""
+
+    job_id: str
+    phase: str = ""
+    percent: float | None = None
+
+
+def service_row(
+    service: ServiceRecord,
+    record: VersionRecord | None,
+    inference: VersionInference | None = None,
+    *,
+    busy: Busy | None = None,
+    is_dockrev: bool = False,
+) -> ServiceRow:
+    """One service. Without a record its state is unknown, which is never shown as fine."""
+    state = service_state(service, record)
+    pending = inference is not None and inference.status == "pending"
+    return ServiceRow(
+        id=service.id,
+        stack_id=service.stack_id,
+        name=service.name,
+        stack_name=service.stack_name,
+        image_ref=service.image_ref,
+        image_tag=service.image_tag,
+        state=ServiceState.UPDATING if busy else state,
+        reason=reason_of(service, record, state, pending=pending),
+        rail=rail_of(service, record, state),
+        current_digest=record.current_digest if record else None,
+        current_version=known_version(record.current_display if record else service.image_tag),
+        candidate_digest=record.candidate_digest if record and record.has_candidate else None,
+        candidate_version=known_version(record.candidate_display) if record else None,
+        checked_at=record.checked_at if record else None,
+        inference_pending=pending,
+        archived=service.archived,
+        is_dockrev=is_dockrev,
+        job_id=busy.job_id if busy else None,
+        job_phase=busy.phase if busy else None,
+        job_percent=busy.percent if busy else None,
+    )
+
+
+def service_state(service: ServiceRecord, record: VersionRecord | None) -> ServiceState:
+    """The row status of spec §11.2 from the evidence alone."""
+    if record is None:
+        return ServiceState.UNKNOWN
+    status = rules.row_status(
+        checked=record.checked_at is not None,
+        has_candidate=record.has_candidate,
+        tag=service.image_tag,
+        current=record.current_display,
+        candidate=record.candidate_display,
+        arch_match=record.candidate_arch_match,
+        ignored=record.has_candidate and record.ignore_rule_id is not None,
+        runtime_known=record.current_digest is not None,
+    )
+    return ServiceState(status)
+
+
+def reason_of(
+    service: ServiceRecord, record: VersionRecord | None, state: ServiceState, *, pending: bool = False
+) -> str:
+    """A phrase that says why the row is in its state."""
+    if record is None:
+        return "Not checked yet"
+    if record.last_error:
+        return f"Last check failed: {record.last_error}"
+    if state is ServiceState.BLOCKED:
+        return record.ignore_reason or "Held by an ignore rule"
+    if state is ServiceState.ARCH_MISMATCH:
+        return f"Built for {', '.join(record.candidate_arch[:4])}" if record.candidate_arch else "Not for this host"
+    if state is ServiceState.CROSS_TAG:
+        return f"The tag {service.image_tag} moved to another series"
+    if state is ServiceState.UNKNOWN:
+        return "What runs is not known" if record.checked_at else "Not checked yet"
+    if state is ServiceState.UPDATABLE and record.candidate_display == record.current_display:
+        return "Rebuilt under the same version"
+    if state is ServiceState.HINT:
+        return _hint_reason(record, pending)
+    return ""
+
+
+def _hint_reason(record: VersionRecord, pending: bool) -> str:
+    if record.candidate_arch_match != "match":
+        return "The registry does not say for which hosts it is built"
+    if rules.is_downgrade(record.current_display, record.candidate_display or ""):
+        return "Older than what runs"
+    return "Looking up its version" if pending else "New digest, version unknown"
+
+
+def known_version(text: str | None) -> str | None:
+    """A version a person can read, or None for a name such as `latest`."""
+    return text if text is not None and rules.Version.parse(text) is not None else None
+
+
+def rail_of(service: ServiceRecord, record: VersionRecord | None, state: ServiceState) -> Rail:
+    """What runs, and the candidate where it lies."""
+    reach = Reach(rules.reach(service.image_tag, pinned="@" in service.image_ref))
+    points = [_now_point(service, record, reach)]
+    if record is not None and record.has_candidate:
+        candidate = _candidate_point(service, record, state)
+        points.append(candidate)
+        if reach is Reach.NONE and candidate.in_reach:
+            reach = Reach.PATCH  # a tag that looked fixed was pushed again: it does move
+    return Rail(reach=reach, points=points)
+
+
+def _now_point(service: ServiceRecord, record: VersionRecord | None, reach: Reach) -> RailPoint:
+    version = known_version(record.current_display if record else service.image_tag)
+    inferred = record is not None and record.current_resolved_tag is not None and version != service.image_tag
+    note = "pinned" if reach is Reach.NONE else service.image_tag
+    return RailPoint(
+        slot=Slot.NOW,
+        kind=PointKind.NOW if version else PointKind.UNKNOWN,
+        version=version,
+        inferred=inferred,
+        note=note,
+        in_reach=True,
+    )
+
+
+def _candidate_point(service: ServiceRecord, record: VersionRecord, state: ServiceState) -> RailPoint:
+    version = known_version(record.candidate_display)
+    away = rules.distance(record.current_display, record.candidate_display or "")
+    rebuilt = version is not None and version == known_version(record.current_display)
+    notes = {
+        ServiceState.BLOCKED: "ignored",
+        ServiceState.ARCH_MISMATCH: ", ".join(record.candidate_arch[:2]) + " only" if record.candidate_arch else "",
+        ServiceState.CROSS_TAG: f"tag {service.image_tag}",
+    }
+    note = notes.get(state) or ("rebuilt" if rebuilt else "" if version else "distance unknown")
+    return RailPoint(
+        slot=Slot.PATCH if away == "unknown" else Slot(away),
+        kind=_KINDS.get(state, PointKind.HINT),
+        version=version,
+        inferred=record.candidate_resolved_tag is not None and record.candidate_resolved_tag != service.image_tag,
+        note=note,
+        in_reach=state is not ServiceState.CROSS_TAG,
+        tags=[service.image_tag],
+    )
+
+
+def full_rail(row: ServiceRow) -> FullRail:
+    """The service page's rail: the same points, and the followed tag as a bracket over what it reaches."""
+    points = row.rail.points
+    length = len(points) - 1
+    reaches = []
+    if length and row.rail.reach is not Reach.NONE and points[-1].in_reach:
+        reaches.append(ReachBracket(tag=row.image_tag, length=length, followed=True))
+    return FullRail(points=points, reaches=reaches)
+
+
+def state_counts(rows: Iterable[ServiceRow], *, first: str) -> list[StateCount]:
+    """Counts for the filters: `open` or `all` first, then the states in their fixed order."""
+    counted: dict[ServiceState, int] = dict.fromkeys(STATE_ORDER, 0)
+    for row in rows:
+        counted[row.state] += 1
+    total = sum(counted[state] for state in (OPEN_STATES if first == "open" else STATE_ORDER))
+    counts = [StateCount(key=first, count=total)]
+    always = {ServiceState.UPDATABLE, ServiceState.BLOCKED, ServiceState.OK}
+    counts += [StateCount(key=state, count=n) for state, n in counted.items() if n or state in always]
+    return counts
+
+
+def matches(row: ServiceRow, *, state: str, q: str) -> bool:
+    """Whether a row passes filter and search (service, image, stack; case does not matter)."""
+    if state == "open" and row.state is ServiceState.OK:
+        return False
+    if state not in ("open", "all") and row.state != state:
+        return False
+    wanted = q.strip().lower()
+    return not wanted or any(wanted in text.lower() for text in (row.name, row.image_ref, row.stack_name))
+
+
+def by_state(rows: Sequence[ServiceRow]) -> list[ServiceRow]:
+    """Decisions first, then by name."""
+    place: Mapping[ServiceState, int] = {state: number for number, state in enumerate(STATE_ORDER)}
+    return sorted(rows, key=lambda row: (place[row.state], row.name))

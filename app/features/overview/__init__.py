@@ -1,0 +1,73 @@
+"""Overview: the first page, the frame of all pages, their stream and their forms."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from app.adapters.registry import RegistryClient
+from app.core.clock import Clock
+from app.core.events import EventBus
+from app.core.feature import Container, Feature, NavItem
+from app.core.jobs import JobEngine
+from app.core.web.presentation import Assets, install
+from app.core.web.view import Pages
+from app.features.backups import Backups
+from app.features.catalog import Catalog
+from app.features.jobs import JobReads
+from app.features.overview import actions, controllers, stream
+from app.features.overview.frames import Frames
+from app.features.overview.service import Overview
+from app.features.overview.stream import PageStream
+from app.features.preferences import Preferences
+from app.features.stacks import Runtime
+from app.settings import Settings, project_root
+
+__all__ = ["FEATURE", "environment"]
+
+NAV = (
+    NavItem("/", "Overview", "n-over"),
+    NavItem("/services", "Services", "n-serv"),
+    NavItem("/version-inference", "Inference", "hint", wide=True),
+    NavItem("/queue", "Jobs", "n-jobs"),
+)
+
+
+def environment(root: Path) -> Environment:
+    """The templates' environment; a name that is not there is an error, not an empty string."""
+    made = Environment(
+        loader=FileSystemLoader(root / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return install(made, Assets(root / "static"))
+
+
+def _setup(container: Container) -> None:
+    settings, jobs, runtime = container.get(Settings), container.get(JobEngine), container.get(Runtime)
+    frames = container.put(Frames, Frames(settings, jobs, runtime, NAV))
+    pages = container.put(Pages, Pages(environment(project_root()), frames))
+    reads = container.get(JobReads)
+    container.put(PageStream, PageStream(container.get(EventBus), jobs, reads, frames, pages))
+    container.put(
+        Overview,
+        Overview(
+            settings=settings,
+            clock=container.get(Clock),
+            catalog=container.get(Catalog),
+            runtime=runtime,
+            registry=container.get(RegistryClient),
+            preferences=container.get(Preferences),
+            backups=container.get(Backups),
+            job_reads=reads,
+        ),
+    )
+
+
+FEATURE = Feature(
+    name="overview",
+    setup=_setup,
+    handlers=(controllers.overview_page, stream.page_events, *actions.HANDLERS),
+    provides={"pages": Pages, "overview": Overview, "page_stream": PageStream},
+)

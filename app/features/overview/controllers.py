@@ -1,0 +1,27 @@
+"""The first page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get
+from litestar.params import FromQuery
+
+from app.core.web.view import Pages, View
+from app.features.catalog import LIVE, checked_state
+from app.features.overview.schemas import OverviewPage, OverviewQuery
+from app.features.overview.service import Overview
+
+
+@get("/", operation_id="overviewPage", summary="Overview", tags=["pages"])
+async def overview_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    overview: Overview,
+    state: FromQuery[str] = "open",
+    q: FromQuery[str] = "",
+) -> View[OverviewPage]:
+    """What is new, what needs a person, what runs."""
+    query = OverviewQuery(state=checked_state(state or "open", extra=("open", "all")), q=q[:200])
+    content = await overview.page(query)
+    return await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))

@@ -1,0 +1,250 @@
+"""The overview: what is new, what needs a person, what runs. It only composes what other rooms know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from app.adapters.registry import HostState, RegistryClient
+from app.core.clock import Clock
+from app.core.jobs import JobFilter, JobRecord, JobStatus
+from app.features.backups import Backups
+from app.features.catalog import OPEN_STATES, Catalog, Known, by_state, group_of, matches, problems_of, state_counts
+from app.features.catalog.schemas import ServiceRow, StackGroup
+from app.features.jobs import JobReads, job_row
+from app.features.overview.schemas import (
+    Action,
+    BackupReading,
+    DiscoveryReading,
+    EngineReading,
+    InferenceReading,
+    Issue,
+    OverviewPage,
+    OverviewQuery,
+    Readings,
+    RegistryReading,
+)
+from app.features.preferences import Preferences
+from app.features.stacks import Runtime
+from app.features.versions import rules
+from app.settings import Settings
+
+ROWS_SHOWN = 60
+RECENT = 8
+EVIDENCE_AGE = timedelta(days=7)
+
+
+class Overview:
+    """Builds the content of `/`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        catalog: Catalog,
+        runtime: Runtime,
+        registry: RegistryClient,
+        preferences: Preferences,
+        backups: Backups,
+        job_reads: JobReads,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._catalog = catalog
+        self._runtime = runtime
+        self._registry = registry
+        self._preferences = preferences
+        self._backups = backups
+        self._job_reads = job_reads
+
+    async def page(self, query: OverviewQuery) -> OverviewPage:
+        """Everything the overview shows, in at most eight queries while nothing runs."""
+        known = await self._catalog.known()
+        rows = self._catalog.rows(known)
+        wanted = [row for row in rows.values() if matches(row, state=query.state, q=query.q)]
+        names = known.names
+        recent = await self._job_reads.jobs.store.search(JobFilter(limit=RECENT * 3))
+        now = self._clock.now()
+        return OverviewPage(
+            service_total=len(rows),
+            stack_total=sum(not stack.archived for stack in known.stacks),
+            counts=state_counts(rows.values(), first="open"),
+            actionable=len(self._catalog.actionable(known)),
+            checked_at=max((row.checked_at for row in rows.values() if row.checked_at), default=None),
+            running=[job_row(job, names) for job in known.running if job.type not in ("discovery",)],
+            issues=self._issues(known, rows, recent, now),
+            groups=_groups(known, by_state(wanted)[:ROWS_SHOWN]),
+            rows_total=len(wanted),
+            query=query,
+            readings=await self._readings(known, rows, now),
+            recent=[job_row(job, names) for job in recent if job.status.final][:RECENT],
+            self_upgrade_url=self._settings.self_upgrade_url,
+        )
+
+    def _issues(
+        self, known: Known, rows: Mapping[str, ServiceRow], recent: Sequence[JobRecord], now: datetime
+    ) -> list[Issue]:
+        return [
+            *_rolled_back(known, rows, recent, now),
+            *_discovery_problems(known),
+            *(issue for host in self._registry.hosts() if (issue := _registry_issue(host, now)) is not None),
+            *_failed_checks(known, rows),
+        ]
+
+    async def _readings(self, known: Known, rows: Mapping[str, ServiceRow], now: datetime) -> Readings:
+        engine = self._runtime.engine
+        projects = [project for project in known.projects if not project.archived]
+        return Readings(
+            engine=EngineReading(
+                connected=engine.connected,
+                version=engine.version,
+                api_version=engine.api_version,
+                latency_ms=engine.latency_ms,
+                error=engine.error,
+            ),
+            discovery=DiscoveryReading(
+                projects=len(projects),
+                active=sum(project.status.value == "active" for project in projects),
+                problems=sum(project.status.value == "invalid" for project in projects),
+                last_at=max((p.last_scan_at for p in projects if p.last_scan_at), default=None),
+            ),
+            registries=[_registry_reading(host, now) for host in self._registry.hosts()][:12],
+            inference=_inference_reading(known, rows),
+            backups=await self._backup_reading(),
+            taken_at=now,
+        )
+
+    async def _backup_reading(self) -> BackupReading:
+        defaults = await self._preferences.backup()
+        found = await self._backups.recent()
+        kept = [backup for backup in found if backup.restorable]
+        last = next((backup for backup in found if backup.status.value in ("success", "failed")), None)
+        return BackupReading(
+            enabled=defaults.enabled,
+            last_at=last.created_at if last else None,
+            last_ok=last is None or last.status.value == "success",
+            total_bytes=sum(backup.size_bytes or 0 for backup in kept) if kept else None,
+        )
+
+
+def _groups(known: Known, rows: Sequence[ServiceRow]) -> list[StackGroup]:
+    """The chosen rows under their stacks, in the order of the most urgent row."""
+    by_stack: dict[str, list[ServiceRow]] = {}
+    for row in rows:
+        by_stack.setdefault(row.stack_id, []).append(row)
+    stacks = {stack.id: stack for stack in known.stacks}
+    projects = {project.stack_id: project for project in known.projects if project.stack_id}
+    return [group_of(stacks[stack_id], found, projects.get(stack_id)) for stack_id, found in by_stack.items()]
+
+
+def _rolled_back(
+    known: Known, rows: Mapping[str, ServiceRow], recent: Sequence[JobRecord], now: datetime
+) -> list[Issue]:
+    """Updates that were taken back and whose candidate still stands."""
+    issues, seen = [], set()
+    names = known.names.services
+    for job in recent:
+        if job.type != "update" or job.status is not JobStatus.ROLLED_BACK or now - job.created_at > EVIDENCE_AGE:
+            continue
+        for entry in job.summary.get("timeline", []):
+            service_id, row = entry.get("key"), rows.get(entry.get("key"))
+            back = any(step.get("step") == "rolled_back" for step in entry.get("steps", []))
+            if row is None or not back or service_id in seen or row.candidate_digest != entry.get("toDigest"):
+                continue
+            seen.add(service_id)
+            stack_id, _, name = names[service_id]
+            evidence = entry.get("evidence") or {}
+            issues.append(
+                Issue(
+                    key=f"rolled-back-{service_id}",
+                    severity="back",
+                    title=f"{name} went back to {entry.get('fromVersion') or 'its old image'}.",
+                    detail=str(evidence.get("trigger") or "The new container did not get healthy."),
+                    remedy="Look at what it logged, then try again or ignore this version.",
+                    actions=[
+                        Action(label="See evidence", href=f"/queue/{job.id}#evidence-{service_id}"),
+                        Action(label="Ignore it", href=f"/services/{stack_id}/{service_id}#rules"),
+                    ],
+                )
+            )
+    return issues
+
+
+def _discovery_problems(known: Known) -> list[Issue]:
+    return [
+        Issue(
+            key=f"project-{problem.project}",
+            severity="warn",
+            title=f"{problem.project} {'is missing' if problem.status == 'missing' else 'cannot be read'}.",
+            detail=problem.message,
+            remedy=problem.remedy,
+            actions=[
+                Action(label="Look again", href="/discovery/scan", method="post"),
+                Action(label="Details", href="/services#problems"),
+            ],
+        )
+        for problem in problems_of(known.projects, archived=False)
+    ]
+
+
+def _registry_issue(host: HostState, now: datetime) -> Issue | None:
+    if host.cooling_until is None or host.cooling_until <= now:
+        return None
+    return Issue(
+        key=f"registry-{host.host}",
+        severity="warn",
+        title=f"{host.host} limits requests until {host.cooling_until:%H:%M} UTC.",
+        detail="Its services keep what was last known; scheduled checks leave it out until then.",
+        remedy="A read-only account in Docker's config.json (DOCKREV_DOCKER_CONFIG) raises the limit.",
+    )
+
+
+def _failed_checks(known: Known, rows: Mapping[str, ServiceRow]) -> list[Issue]:
+    failed: dict[str, list[str]] = {}
+    for service_id, row in rows.items():
+        record = known.records.get(service_id)
+        if record is not None and record.last_error:
+            failed.setdefault(record.last_error, []).append(row.name)
+    return [
+        Issue(
+            key=f"check-{number}",
+            severity="warn",
+            title=f"{len(names)} service{'s' if len(names) > 1 else ''} could not be checked: {', '.join(names[:4])}"
+            f"{' …' if len(names) > 4 else ''}.",
+            detail=error,
+            remedy="What was known before still stands. Check the registry, its credentials, and the image names.",
+            actions=[Action(label="Check again", href="/checks", method="post", fields={"scope": "all"})],
+        )
+        for number, (error, names) in enumerate(list(failed.items())[:5])
+    ]
+
+
+def _registry_reading(host: HostState, now: datetime) -> RegistryReading:
+    cooling = host.cooling_until is not None and host.cooling_until > now
+    failing = host.last_error is not None
+    state = "limited" if cooling else "failing" if failing else "reachable" if host.last_ok_at else "unused"
+    return RegistryReading(
+        host=host.host,
+        state=state,
+        authenticated=host.auth in ("basic", "token"),
+        remaining=host.remaining,
+        limit=host.limit,
+        resets_at=host.cooling_until if cooling else None,
+        latency_ms=host.latency_ms,
+        error=host.last_error,
+    )
+
+
+def _inference_reading(known: Known, rows: Mapping[str, ServiceRow]) -> InferenceReading:
+    floating = [row for row in rows.values() if rules.needs_inference(row.image_tag)]
+    states = [known.inference.get(row.id) for row in floating]
+    return InferenceReading(
+        known=sum(row.current_version is not None for row in rows.values()),
+        total=len(rows),
+        pending=sum(state is not None and state.status == "pending" for state in states),
+        failed=sum(state is not None and state.reason == "all_failed" for state in states),
+    )
+
+
+__all__ = ["OPEN_STATES", "Overview"]
