@@ -66,6 +66,13 @@ def test_a_runaway_pattern_is_stopped(pattern: str) -> None:
     assert time.perf_counter() - started < 1.0
 
 
+@pytest.mark.parametrize("pattern", ["(((((a{99}){99}){99}){99}){99})", "a{99999999}", "(?x)((a{9 9}){99}){9 9,}"])
+def test_a_pattern_that_would_fill_the_memory_is_not_compiled(pattern: str) -> None:
+    assert not matches("regex", pattern, "a")
+    assert validate("regex", pattern) == "match value is not a valid regular expression"
+    assert validate("regex", r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{7,40}$") is None
+
+
 @given(st.sampled_from(KINDS), st.text(max_size=60), st.text(max_size=150))
 def test_no_rule_crashes_and_what_validates_is_asked(kind: str, value: str, tag: str) -> None:
     matched = matches(kind, value, tag)

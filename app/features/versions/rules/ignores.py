@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from app.features.versions.rules.versions import MAX_TAG, lenient_semver
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 KINDS = ("exact", "prefix", "regex", "semver")
 MAX_VALUE = 256
 _REGEX_SECONDS = 0.05
+# The regex library writes required repeats out while compiling, nested ones multiplied: a{99} five deep needs 100 GB.
+_MAX_REPEATS = 10_000
+_LEAST = re.compile(r"\{([^,}]*)")
 _OPERATOR_GAP = re.compile(r"([<>=!^~])\s+")
 
 
@@ -81,12 +85,20 @@ def _regex_matches(pattern: str, tag: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> Any:
+    if prod(_at_least(count) for count in _LEAST.findall(pattern)) > _MAX_REPEATS:
+        return None
     import regex  # 1 MB, and most owners have no such rule
 
     try:
         return regex.compile(pattern)
     except (regex.error, ValueError, OverflowError, MemoryError, RecursionError, IndexError, KeyError):
         return None
+
+
+def _at_least(count: str) -> int:
+    """The number in `{n`, whatever a verbose pattern puts between its digits; at least 1."""
+    digits = "".join(c for c in count if c.isdecimal())
+    return max(1, int(digits[:9] or 1))
 
 
 def _range_contains(value: str, tag: str) -> bool:
