@@ -188,9 +188,9 @@ class Registry:
         return str(answer.headers["Docker-Content-Digest"])
 
     def tags(self, repo: str) -> list[str]:
-        """All tags of a repository, sorted as the registry sorts them; empty when there are none."""
+        """All tags of a repository, sorted as text; empty when there are none."""
         answer = self.http.get(f"/v2/{repo}/tags/list")
-        return [] if answer.status_code == 404 else list(self._ok(answer).json().get("tags") or [])
+        return [] if answer.status_code == 404 else sorted(self._ok(answer).json().get("tags") or [])
 
     def retag(self, repo: str, source: str, target: str) -> str:
         """Let tag `target` point to what `source` (a tag or digest) is; returns the digest."""
