@@ -85,7 +85,7 @@
       if (!place.querySelector("[data-live=next]")) place.replaceChildren(document.getElementById("live-lost").content.cloneNode(true));
       const slot = (name) => place.querySelector(`[data-live=${name}]`);
       slot("what").textContent = navigator.onLine ? "Live updates paused" : "You are offline";
-      slot("since").textContent = new Date(since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      slot("since").textContent = new Date(since).toLocaleTimeString("en-GB");
       slot("now").onclick = () => this.retry();
       const tick = () => {
         const left = Math.ceil((due - Date.now()) / 1000);

@@ -17,6 +17,7 @@
   const FORMS = {
     rel: relative,
     clock,
+    hm: (d) => `${two(d.getHours())}:${two(d.getMinutes())}`,
     date: (d) => `${d.getDate()} ${MONTHS[d.getMonth()]} ${d.getFullYear()}`,
     stamp: (d) => d.toDateString() === new Date().toDateString() ? clock(d) : `${d.getDate()} ${MONTHS[d.getMonth()]} ${two(d.getHours())}:${two(d.getMinutes())}`,
   };

@@ -143,6 +143,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str, limit: int = 600) -> str:
+    """`text` cleaned, with a capital letter and a full stop."""
+    cleaned = clean(text, limit).strip()
+    return cleaned[:1].upper() + cleaned[1:] + ("" if cleaned[-1:] in ".!?…" else ".")
+
+
 def words(name: str) -> str:
     """`servicesWithCandidate` or `has_text` as words: `Services with candidate`."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", clean(name, 80)).replace("_", " ").strip()
@@ -243,7 +249,8 @@ def install(environment: Environment, assets: Assets, now: Callable[[], datetime
     filters: dict[str, Callable[..., Any]] = {
         "clean": clean, "size": size, "duration": duration, "took": took, "short_digest": short_digest,
         "mid_digest": mid_digest, "short_id": short_id, "breakable": breakable, "plural": plural,
-        "exact_pattern": exact_pattern, "words": words, "web_link": web_link, "compact_json": compact_json,
+        "exact_pattern": exact_pattern, "words": words,
+        "sentence": sentence, "web_link": web_link, "compact_json": compact_json,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(

@@ -1,0 +1,1 @@
+"""View models for tests of the pages."""

@@ -1,0 +1,67 @@
+"""What the files themselves must hold: vendored hashes, no data of the mock-ups, no addresses of others."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+
+from tests.unit.web.pages.cases import ROOT
+
+VENDORED = (ROOT / "static/vendor/VENDORED.md").read_text()
+OWN = [
+    path
+    for folder in ("templates", "static")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.is_file() and "vendor" not in path.parts and path.suffix in {".html", ".css", ".js", ".svg", ".md"}
+]
+MOCKUP = re.compile(
+    r"immich|gitea|paperless|vaultwarden|jellyfin|grafana|nextcloud|collabora|home-assistant|zigbee|mosquitto|tika\b"
+    r"|crowdsec|audiobookshelf|navidrome|esphome|\bmira\b|harbour|atlas\.|homelab-stacks|1842",
+    re.IGNORECASE,
+)
+
+
+def test_vendored_files_are_the_published_ones() -> None:
+    named = dict(re.findall(r"\| `([^`]+)` \|.*`([0-9a-f]{64})` \|", VENDORED))
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "static/vendor").glob("*.js")}
+    assert named == found and len(found) == 3
+    axe = hashlib.sha256((ROOT / "e2e/vendor/axe.min.js").read_bytes()).hexdigest()
+    assert axe in VENDORED
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_no_data_of_the_mockups(path: object) -> None:
+    text = path.read_text()  # type: ignore[attr-defined]
+    assert not MOCKUP.search(text)
+    assert not re.search(r"/work\b|/tmp/w\b", text)
+
+
+def test_scripts_need_no_loosened_policy() -> None:
+    for path in OWN:
+        if path.suffix == ".js":
+            text = path.read_text()
+            assert not re.search(
+                r"\beval\(|new Function|innerHTML\s*=|outerHTML\s*=|insertAdjacentHTML|document\.write|\.style\.", text
+            ), path
+
+
+def test_everything_base_loads_exists_and_is_small() -> None:
+    base = (ROOT / "templates/base.html").read_text()
+    scripts = re.findall(r'"((?:vendor|js)/[\w.-]+\.js)"', base)
+    sheets = re.search(r"for sheet in (\[.*?\])", base)
+    assert len(scripts) == 9 and sheets
+    size = sum((ROOT / "static" / name).stat().st_size for name in scripts)
+    size += sum((ROOT / "static/css" / f"{name}.css").stat().st_size for name in re.findall(r'"([\w/]+)"', sheets[1]))
+    assert size < 130_000
+    on_disk = {
+        path.relative_to(ROOT / "static/css").with_suffix("").as_posix()
+        for path in (ROOT / "static/css").rglob("*.css")
+    }
+    assert on_disk == set(re.findall(r'"([\w/]+)"', sheets[1]))
+
+
+def test_htmx_is_told_to_evaluate_nothing() -> None:
+    base = (ROOT / "templates/base.html").read_text()
+    assert '"allowEval":false' in base and '"includeIndicatorStyles":false' in base
