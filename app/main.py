@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar
-from litestar.contrib.pydantic import PydanticPlugin
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig

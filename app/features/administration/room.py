@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from app.core.feature import Container, Feature
@@ -28,13 +29,18 @@ async def health() -> str:
 
 
 @get("/api/version", public=True, operation_id="version", summary="Version of Dockrev", tags=["core"])
-async def version(settings: Settings) -> VersionOut:
+async def version(settings: NamedDependency[Settings]) -> VersionOut:
     """The effective version."""
     return VersionOut(version=settings.effective_version)
 
 
 @get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", tags=["core"], media_type=MediaType.TEXT)
-async def metrics(metrics: Metrics, jobs: JobEngine, runtime: Runtime, inference: Inference) -> Response[bytes]:
+async def metrics(
+    metrics: NamedDependency[Metrics],
+    jobs: NamedDependency[JobEngine],
+    runtime: NamedDependency[Runtime],
+    inference: NamedDependency[Inference],
+) -> Response[bytes]:
     """The text exposition format; behind forward auth like everything else that tells something."""
     metrics.jobs.clear()
     metrics.updates.clear()
@@ -45,7 +51,7 @@ async def metrics(metrics: Metrics, jobs: JobEngine, runtime: Runtime, inference
     metrics.jobs_running.set(len(jobs.running))
     for name, number in sse.open_streams.items():
         metrics.event_clients.labels(name).set(number)
-    metrics.queue_depth.labels("inference").set(inference.queued)
+    metrics.queue_depth.labels("inference").set(inference.queue.counts()[0])
     metrics.engine_up.set(1 if runtime.engine.connected else 0)
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 
@@ -82,7 +83,9 @@ def counts_as_update(service: ServiceRecord, record: VersionRecord | None) -> bo
     tags=["stacks"],
     responses={400: ResponseSpec(ErrorOut, description="invalid archived filter")},
 )
-async def stack_list(stacks: Stacks, versions: Versions, archived: FromQuery[str | None] = None) -> StackListOut:
+async def stack_list(
+    stacks: NamedDependency[Stacks], versions: NamedDependency[Versions], archived: FromQuery[str | None] = None
+) -> StackListOut:
     """All stacks with their number of services and updates; `archived` is exclude, include or only."""
     found = await stacks.stacks(parse_archived(archived))
     records, checks = await versions.records(), await versions.last_checks()
@@ -110,7 +113,10 @@ async def stack_list(stacks: Stacks, versions: Versions, archived: FromQuery[str
     responses={404: ResponseSpec(ErrorOut, description="stack not found")},
 )
 async def stack_detail(
-    stacks: Stacks, versions: Versions, inference: Inference, stack_id: FromPath[str]
+    stacks: NamedDependency[Stacks],
+    versions: NamedDependency[Versions],
+    inference: NamedDependency[Inference],
+    stack_id: FromPath[str],
 ) -> StackDetailOut:
     """The stack; versions that are not known yet are looked up in the background because of this read."""
     stack = await stacks.stack(stack_id)

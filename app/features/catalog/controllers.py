@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.core.errors import InvalidArgument, NotFound
@@ -26,10 +27,10 @@ def checked_state(state: str, *, extra: tuple[str, ...]) -> str:
 @get("/services", operation_id="serviceListPage", summary="Page of services", tags=["pages"])
 async def service_list_page(
     request: AnyRequest,
-    pages: Pages,
-    catalog_pages: CatalogPages,
+    pages: NamedDependency[Pages],
+    catalog_pages: NamedDependency[CatalogPages],
     q: FromQuery[str] = "",
-    state: FromQuery[str] = "all",
+    shown: Annotated[str, QueryParameter(name="state")] = "all",
     sort: FromQuery[str] = "state",
     archived: FromQuery[str] = "",
 ) -> View[ServiceListPage]:
@@ -37,7 +38,7 @@ async def service_list_page(
     if sort not in ("state", "name"):
         raise InvalidArgument("sort must be state or name", details={"field": "sort"})
     query = ServiceQuery(
-        q=q[:200], state=checked_state(state or "all", extra=("all",)), sort=sort, archived=archived in ("1", "true")
+        q=q[:200], state=checked_state(shown or "all", extra=("all",)), sort=sort, archived=archived in ("1", "true")
     )
     content = await catalog_pages.service_list(query)
     return await pages.show(request, content, "services/service_list.html", topics=LIVE)
@@ -45,7 +46,10 @@ async def service_list_page(
 
 @get("/stacks/{stack_id:str}", operation_id="stackPage", summary="Page of one stack", tags=["pages"])
 async def stack_page(
-    request: AnyRequest, pages: Pages, catalog_pages: CatalogPages, stack_id: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    catalog_pages: NamedDependency[CatalogPages],
+    stack_id: FromPath[str],
 ) -> View[StackPage]:
     """Services, compose files, backups, history."""
     content = await catalog_pages.stack(stack_id)
@@ -62,8 +66,8 @@ async def stack_page(
 )
 async def service_page(
     request: AnyRequest,
-    pages: Pages,
-    catalog_pages: CatalogPages,
+    pages: NamedDependency[Pages],
+    catalog_pages: NamedDependency[CatalogPages],
     stack_id: FromPath[str],
     service_id: FromPath[str],
 ) -> View[ServicePage]:
@@ -79,17 +83,17 @@ async def service_page(
 @get("/updates/new", operation_id="updatePlanPage", summary="What an update would do", tags=["pages"])
 async def update_new(
     request: AnyRequest,
-    pages: Pages,
-    catalog_pages: CatalogPages,
-    scope: FromQuery[str] = "all",
+    pages: NamedDependency[Pages],
+    catalog_pages: NamedDependency[CatalogPages],
+    extent: Annotated[str, QueryParameter(name="scope")] = "all",
     stack_id: Annotated[str | None, QueryParameter(name="stackId")] = None,
     service_id: Annotated[str | None, QueryParameter(name="serviceId")] = None,
     allow: Annotated[str, QueryParameter(name="allowArchMismatch")] = "",
 ) -> View[Any]:
     """The plan, as a dialog for HTMX, else as a page of its own."""
-    if scope not in ("service", "stack", "all"):
+    if extent not in ("service", "stack", "all"):
         raise InvalidArgument("scope must be service, stack or all", details={"field": "scope"})
-    plan = await catalog_pages.plan(scope, stack_id, service_id, allow_arch_mismatch=allow == "true")
+    plan = await catalog_pages.plan(extent, stack_id, service_id, allow_arch_mismatch=allow == "true")
     return await pages.show(
         request, plan, "services/update_new.html", fragment_template="services/_update_dialog.html", name="plan"
     )

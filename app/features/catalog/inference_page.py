@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from app.core.web.view import Pages, View
@@ -79,10 +80,10 @@ def _progress(task: Task) -> InferenceProgress | None:
 @get("/version-inference", operation_id="inferencePage", summary="Page of version inference", tags=["pages"])
 async def inference_page(
     request: Request[Any, Any, Any],
-    pages: Pages,
-    catalog: Catalog,
-    inference: Inference,
-    evidence: Evidence,
+    pages: NamedDependency[Pages],
+    catalog: NamedDependency[Catalog],
+    inference: NamedDependency[Inference],
+    evidence: NamedDependency[Evidence],
     q: FromQuery[str] = "",
     status: FromQuery[str] = "all",
     page: FromQuery[str] = "1",

@@ -17,9 +17,10 @@ from app.features.catalog.details import (
     evidence_of,
     ignore_row,
     inference_info,
-    plan_page,
     settings_of,
 )
+from app.features.catalog.plan_schemas import UpdatePlan
+from app.features.catalog.plans import plan_page
 from app.features.catalog.reads import Catalog, Known, filtered, group_of, problems_of
 from app.features.catalog.rows import full_rail, state_counts
 from app.features.catalog.schemas import (
@@ -162,6 +163,15 @@ class CatalogPages:
             stack_archived=stack.archived,
             self_upgrade_url=self._settings.self_upgrade_url,
         )
+
+    async def plan(
+        self, scope: str, stack_id: str | None, service_id: str | None, *, allow_arch_mismatch: bool
+    ) -> UpdatePlan:
+        """What an update of this scope would do now."""
+        found = await self._updates.plan(
+            scope, stack_id=stack_id, service_id=service_id, allow_arch_mismatch=allow_arch_mismatch
+        )
+        return plan_page(found)
 
     async def _targets(
         self, stack: StackRecord, service_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sse_starlette import EventSourceResponse
@@ -56,7 +57,7 @@ async def find_job(jobs: JobEngine, job_id: str) -> JobRecord:
 
 @get("/api/jobs", operation_id="listJobs", summary="Jobs, newest first", tags=["jobs"], responses=BAD_QUERY)
 async def job_list(
-    jobs: JobEngine,
+    jobs: NamedDependency[JobEngine],
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[str | None] = None,
     status: FromQuery[str | None] = None,
@@ -73,7 +74,7 @@ async def job_list(
 
 
 @get("/api/jobs/{job_id:str}", operation_id="getJob", summary="One job and its log", tags=["jobs"], responses=NOT_FOUND)
-async def job_detail(jobs: JobEngine, job_id: FromPath[str]) -> JobDetailOut:
+async def job_detail(jobs: NamedDependency[JobEngine], job_id: FromPath[str]) -> JobDetailOut:
     """The job with its newest 500 log lines."""
     job = await find_job(jobs, job_id)
     lines, last_id = await jobs.store.logs(job_id)
@@ -83,7 +84,7 @@ async def job_detail(jobs: JobEngine, job_id: FromPath[str]) -> JobDetailOut:
 
 
 @get("/api/jobs/events", operation_id="streamJobs", summary="Events of all jobs", tags=["jobs"], responses=STREAM)
-async def job_events(request: Request[Any, Any, Any], jobs: JobEngine) -> EventSourceResponse:
+async def job_events(request: Request[Any, Any, Any], jobs: NamedDependency[JobEngine]) -> EventSourceResponse:
     """Server-sent events named `job_event`; resume with `Last-Event-ID` or `?afterId=`."""
     after = resume_point(request)
     return event_stream("jobs", lambda closing: all_job_events(jobs, after, closing))
@@ -97,7 +98,7 @@ async def job_events(request: Request[Any, Any, Any], jobs: JobEngine) -> EventS
     responses={**STREAM, **NOT_FOUND},
 )
 async def job_event_stream(
-    request: Request[Any, Any, Any], jobs: JobEngine, job_id: FromPath[str]
+    request: Request[Any, Any, Any], jobs: NamedDependency[JobEngine], job_id: FromPath[str]
 ) -> EventSourceResponse:
     """Server-sent events; without a resume point the whole log is replayed."""
     await find_job(jobs, job_id)

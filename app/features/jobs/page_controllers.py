@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.core.jobs import JobEngine, JobStatus
@@ -21,8 +22,8 @@ PAGE_SIZE = 50
 @get("/queue", operation_id="jobListPage", summary="Page of jobs", tags=["pages"])
 async def job_list_page(
     request: Request[Any, Any, Any],
-    pages: Pages,
-    job_reads: JobReads,
+    pages: NamedDependency[Pages],
+    job_reads: NamedDependency[JobReads],
     status: FromQuery[str] = "all",
     kind: Annotated[str, QueryParameter(name="type")] = "",
     cursor: FromQuery[str] = "",
@@ -49,13 +50,19 @@ async def job_list_page(
 
 @get("/queue/{job_id:str}", operation_id="jobPage", summary="Page of one job", tags=["pages"])
 async def job_detail_page(
-    request: Request[Any, Any, Any], pages: Pages, jobs: JobEngine, job_reads: JobReads, job_id: FromPath[str]
+    request: Request[Any, Any, Any],
+    pages: NamedDependency[Pages],
+    jobs: NamedDependency[JobEngine],
+    job_reads: NamedDependency[JobReads],
+    job_id: FromPath[str],
 ) -> View[JobPage]:
     """Timeline, evidence, log."""
     job = await find_job(jobs, job_id)
     rows, last_id = await jobs.store.logs(job_id)
     content = job_page(job, await job_reads.names(), rows, last_id)
-    return await pages.show(request, content, "jobs/job_detail.html", topics=(f"job:{job_id}@{last_id}", "jobs", "engine"))
+    return await pages.show(
+        request, content, "jobs/job_detail.html", topics=(f"job:{job_id}@{last_id}", "jobs", "engine")
+    )
 
 
 HANDLERS = (job_list_page, job_detail_page)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from litestar import Request, Response, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.core.errors import InvalidArgument
@@ -39,7 +40,9 @@ def _scope(fields: dict[str, list[str]]) -> tuple[str, str | None, str | None]:
 
 
 @post("/checks", **PAGE)
-async def check_start(request: AnyRequest, pages: Pages, checks: Checks) -> Response[Any]:
+async def check_start(
+    request: AnyRequest, pages: NamedDependency[Pages], checks: NamedDependency[Checks]
+) -> Response[Any]:
     """Ask the registries now."""
     scope, stack_id, service_id = _scope(await read_form(request))
     job_id = await checks.start(scope, stack_id, service_id, created_by=_who(request), reason="ui")
@@ -47,7 +50,9 @@ async def check_start(request: AnyRequest, pages: Pages, checks: Checks) -> Resp
 
 
 @post("/runtime-scans", **PAGE)
-async def runtime_scan_start(request: AnyRequest, pages: Pages, runtime_scans: RuntimeScans) -> Response[Any]:
+async def runtime_scan_start(
+    request: AnyRequest, pages: NamedDependency[Pages], runtime_scans: NamedDependency[RuntimeScans]
+) -> Response[Any]:
     """Compare what is stored with what runs."""
     scope, stack_id, service_id = _scope(await read_form(request))
     job_id = await runtime_scans.start(scope, stack_id, service_id, created_by=_who(request), reason="ui")
@@ -55,7 +60,9 @@ async def runtime_scan_start(request: AnyRequest, pages: Pages, runtime_scans: R
 
 
 @post("/discovery/scan", **PAGE)
-async def discovery_start(request: AnyRequest, pages: Pages, discovery: Discovery) -> Response[Any]:
+async def discovery_start(
+    request: AnyRequest, pages: NamedDependency[Pages], discovery: NamedDependency[Discovery]
+) -> Response[Any]:
     """Look for Compose projects."""
     await read_form(request)
     job_id = await discovery.request(_who(request), "ui")
@@ -63,7 +70,9 @@ async def discovery_start(request: AnyRequest, pages: Pages, discovery: Discover
 
 
 @post("/updates", **PAGE)
-async def update_start(request: AnyRequest, pages: Pages, updates: Updates) -> Response[Any]:
+async def update_start(
+    request: AnyRequest, pages: NamedDependency[Pages], updates: NamedDependency[Updates]
+) -> Response[Any]:
     """Apply exactly the plan that was shown, or dry-run it."""
     fields = await read_form(request)
     wanted = update_request(fields)
@@ -101,7 +110,11 @@ def update_request(fields: dict[str, list[str]]) -> UpdateInput:
 
 @post("/services/{stack_id:str}/{service_id:str}/ignores", **PAGE)
 async def ignore_add(
-    request: AnyRequest, pages: Pages, ignore_rules: IgnoreRules, stack_id: FromPath[str], service_id: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    ignore_rules: NamedDependency[IgnoreRules],
+    stack_id: FromPath[str],
+    service_id: FromPath[str],
 ) -> Response[Any]:
     """A new rule; it takes effect with the next check, which is started at once."""
     fields = await read_form(request)
@@ -112,7 +125,10 @@ async def ignore_add(
 
 @post("/ignores/{rule_id:str}/delete", **PAGE)
 async def ignore_delete(
-    request: AnyRequest, pages: Pages, ignore_rules: IgnoreRules, rule_id: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    ignore_rules: NamedDependency[IgnoreRules],
+    rule_id: FromPath[str],
 ) -> Response[Any]:
     """Remove a rule."""
     await read_form(request)
@@ -125,9 +141,9 @@ async def ignore_delete(
 @post("/services/{stack_id:str}/{service_id:str}/version-inference/refresh", **PAGE)
 async def inference_refresh(
     request: AnyRequest,
-    pages: Pages,
-    versions: Versions,
-    inference: Inference,
+    pages: NamedDependency[Pages],
+    versions: NamedDependency[Versions],
+    inference: NamedDependency[Inference],
     stack_id: FromPath[str],
     service_id: FromPath[str],
 ) -> Response[Any]:
@@ -140,7 +156,11 @@ async def inference_refresh(
 
 @post("/services/{stack_id:str}/{service_id:str}/settings", **PAGE)
 async def settings_save(
-    request: AnyRequest, pages: Pages, stacks: Stacks, stack_id: FromPath[str], service_id: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    stacks: NamedDependency[Stacks],
+    stack_id: FromPath[str],
+    service_id: FromPath[str],
 ) -> Response[Any]:
     """Save the settings of a service; targets that the form does not name keep their choice."""
     fields = await read_form(request)
@@ -167,8 +187,8 @@ RESTORED = "Restored."
 @post("/services/{stack_id:str}/{service_id:str}/{action:str}", **PAGE)
 async def service_archive(
     request: AnyRequest,
-    pages: Pages,
-    stacks: Stacks,
+    pages: NamedDependency[Pages],
+    stacks: NamedDependency[Stacks],
     stack_id: FromPath[str],
     service_id: FromPath[str],
     action: FromPath[str],
@@ -184,7 +204,11 @@ async def service_archive(
 
 @post("/stacks/{stack_id:str}/{action:str}", **PAGE)
 async def stack_archive(
-    request: AnyRequest, pages: Pages, stacks: Stacks, stack_id: FromPath[str], action: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    stacks: NamedDependency[Stacks],
+    stack_id: FromPath[str],
+    action: FromPath[str],
 ) -> Response[Any]:
     """Archive or restore a stack."""
     await read_form(request)
@@ -197,7 +221,11 @@ async def stack_archive(
 
 @post("/discovery/projects/{project:str}/{action:str}", **PAGE)
 async def project_archive(
-    request: AnyRequest, pages: Pages, stacks: Stacks, project: FromPath[str], action: FromPath[str]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    stacks: NamedDependency[Stacks],
+    project: FromPath[str],
+    action: FromPath[str],
 ) -> Response[Any]:
     """Archive or restore what discovery found."""
     await read_form(request)

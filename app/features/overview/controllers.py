@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import FromQuery
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 
 from app.core.web.view import Pages, View
 from app.features.catalog import LIVE, checked_state
@@ -16,12 +17,12 @@ from app.features.overview.service import Overview
 @get("/", operation_id="overviewPage", summary="Overview", tags=["pages"])
 async def overview_page(
     request: Request[Any, Any, Any],
-    pages: Pages,
-    overview: Overview,
-    state: FromQuery[str] = "open",
+    pages: NamedDependency[Pages],
+    overview: NamedDependency[Overview],
+    shown: Annotated[str, QueryParameter(name="state")] = "open",
     q: FromQuery[str] = "",
 ) -> View[OverviewPage]:
     """What is new, what needs a person, what runs."""
-    query = OverviewQuery(state=checked_state(state or "open", extra=("open", "all")), q=q[:200])
+    query = OverviewQuery(state=checked_state(shown or "open", extra=("open", "all")), q=q[:200])
     content = await overview.page(query)
     return await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import anyio
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -174,7 +175,10 @@ def _line(row: LogRow) -> LogLine:
 
 @get("/events", include_in_schema=False)
 async def page_events(
-    request: Request[Any, Any, Any], page_stream: PageStream, job_reads: JobReads, topics: FromQuery[str] = ""
+    request: Request[Any, Any, Any],
+    page_stream: NamedDependency[PageStream],
+    job_reads: NamedDependency[JobReads],
+    topics: FromQuery[str] = "",
 ) -> EventSourceResponse:
     """The stream of a page; see the module."""
     wanted = Topics.parse(topics)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get, post, put
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.core.web.auth import identity_of
 from app.core.web.openapi import UNAUTHORISED, ErrorOut, OkOut
@@ -38,7 +39,7 @@ REFUSED = "manual stack registration is disabled; use auto-discovery instead"
     tags=["discovery"],
     responses=UNAUTHORISED,
 )
-async def discovery_scan(request: Request[Any, Any, Any], discovery: Discovery) -> ScanStarted:
+async def discovery_scan(request: Request[Any, Any, Any], discovery: NamedDependency[Discovery]) -> ScanStarted:
     """Starts a job and returns at once; scans wait for each other. The body is ignored."""
     identity = identity_of(request)
     return ScanStarted(job_id=await discovery.request(identity.principal if identity else "unknown"))
@@ -51,7 +52,7 @@ async def discovery_scan(request: Request[Any, Any, Any], discovery: Discovery) 
     tags=["discovery"],
     responses=BAD_FILTER,
 )
-async def project_list(stacks: Stacks, archived: FromQuery[str | None] = None) -> ProjectListOut:
+async def project_list(stacks: NamedDependency[Stacks], archived: FromQuery[str | None] = None) -> ProjectListOut:
     """`archived` is exclude (default), include or only."""
     found = await stacks.projects(parse_archived(archived))
     return ProjectListOut(projects=[ProjectOut.of(record) for record in found])
@@ -65,7 +66,7 @@ async def project_list(stacks: Stacks, archived: FromQuery[str | None] = None) -
     tags=["discovery"],
     responses=NO_PROJECT,
 )
-async def project_archive(stacks: Stacks, project: FromPath[str]) -> OkOut:
+async def project_archive(stacks: NamedDependency[Stacks], project: FromPath[str]) -> OkOut:
     """The project's stack keeps its own flag. A project that was missing comes back by itself when it is seen."""
     await stacks.archive_project(project)
     return OkOut()
@@ -79,7 +80,7 @@ async def project_archive(stacks: Stacks, project: FromPath[str]) -> OkOut:
     tags=["discovery"],
     responses=NO_PROJECT,
 )
-async def project_restore(stacks: Stacks, project: FromPath[str]) -> OkOut:
+async def project_restore(stacks: NamedDependency[Stacks], project: FromPath[str]) -> OkOut:
     """Doing it twice is no error."""
     await stacks.restore_project(project)
     return OkOut()
@@ -106,7 +107,7 @@ async def stack_create() -> Response[RegistrationRefused]:
     tags=["stacks"],
     responses=NO_STACK,
 )
-async def stack_archive(stacks: Stacks, stack_id: FromPath[str]) -> OkOut:
+async def stack_archive(stacks: NamedDependency[Stacks], stack_id: FromPath[str]) -> OkOut:
     """Its services leave lists and batch actions with it; containers, jobs and settings stay as they are."""
     await stacks.archive_stack(stack_id)
     return OkOut()
@@ -120,7 +121,7 @@ async def stack_archive(stacks: Stacks, stack_id: FromPath[str]) -> OkOut:
     tags=["stacks"],
     responses=NO_STACK,
 )
-async def stack_restore(stacks: Stacks, stack_id: FromPath[str]) -> OkOut:
+async def stack_restore(stacks: NamedDependency[Stacks], stack_id: FromPath[str]) -> OkOut:
     """Doing it twice is no error."""
     await stacks.restore_stack(stack_id)
     return OkOut()
@@ -134,7 +135,7 @@ async def stack_restore(stacks: Stacks, stack_id: FromPath[str]) -> OkOut:
     tags=["services"],
     responses=NO_SERVICE,
 )
-async def service_archive(stacks: Stacks, service_id: FromPath[str]) -> OkOut:
+async def service_archive(stacks: NamedDependency[Stacks], service_id: FromPath[str]) -> OkOut:
     """It leaves lists and batch actions; its container, jobs and settings stay as they are."""
     await stacks.archive_service(service_id)
     return OkOut()
@@ -148,7 +149,7 @@ async def service_archive(stacks: Stacks, service_id: FromPath[str]) -> OkOut:
     tags=["services"],
     responses=NO_SERVICE,
 )
-async def service_restore(stacks: Stacks, service_id: FromPath[str]) -> OkOut:
+async def service_restore(stacks: NamedDependency[Stacks], service_id: FromPath[str]) -> OkOut:
     """Doing it twice is no error."""
     await stacks.restore_service(service_id)
     return OkOut()
@@ -161,7 +162,7 @@ async def service_restore(stacks: Stacks, service_id: FromPath[str]) -> OkOut:
     tags=["services"],
     responses=NO_SERVICE,
 )
-async def service_settings(stacks: Stacks, service_id: FromPath[str]) -> ServiceSettingsOut:
+async def service_settings(stacks: NamedDependency[Stacks], service_id: FromPath[str]) -> ServiceSettingsOut:
     """Rollback, backup choices and the address of its repository."""
     return ServiceSettingsOut.of(await stacks.service_settings(service_id))
 
@@ -173,7 +174,9 @@ async def service_settings(stacks: Stacks, service_id: FromPath[str]) -> Service
     tags=["services"],
     responses=BAD_SETTINGS,
 )
-async def service_settings_save(stacks: Stacks, service_id: FromPath[str], data: ServiceSettingsIn) -> OkOut:
+async def service_settings_save(
+    stacks: NamedDependency[Stacks], service_id: FromPath[str], data: JSONBody[ServiceSettingsIn]
+) -> OkOut:
     """`repoUrl` left out keeps the stored one; null or blank clears it and none is guessed any more."""
     await stacks.save_service_settings(
         service_id,
