@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from litestar import Litestar
-from litestar.contrib.pydantic import PydanticPlugin
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.plugins.pydantic import PydanticPlugin
 
 from app.core.errors import DockrevError
 from app.core.web.auth import AuthPolicy, require_identity

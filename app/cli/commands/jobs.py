@@ -19,7 +19,8 @@ from app.cli.text import ago, clock_time, one_line, table
 def command(ctx: click.Context) -> None:
     """List, show and follow jobs of a running Dockrev. Without a subcommand: list."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(job_list)
+        with job_list.make_context("list", [], parent=ctx) as alone:
+            job_list.invoke(alone)
 
 
 @command.command("list")
@@ -28,12 +29,7 @@ def command(ctx: click.Context) -> None:
 @click.option("--status", help="Only these states, separated by commas (running, failed, …).")
 @connection_options
 def job_list(
-    limit: int = 20,
-    kind: str | None = None,
-    status: str | None = None,
-    url: str | None = None,
-    user: str | None = None,
-    as_json: bool = False,
+    limit: int, kind: str | None, status: str | None, url: str | None, user: str | None, as_json: bool
 ) -> None:
     """Jobs, newest first."""
     with running_dockrev(url, user) as client:

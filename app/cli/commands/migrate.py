@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 
 import click
 
@@ -33,13 +34,13 @@ def command(check: bool, as_json: bool) -> None:
     from app.settings import project_root
 
     settings = load()
-    try:
-        state = inspect(settings.db_path, project_root() / "migrations")
-    except SchemaError as error:
-        raise bad_schema(error) from error
-    copy = None
-    if not check:
-        with DatabaseLock(settings.db_path):
+    with nullcontext() if check else DatabaseLock(settings.db_path):
+        try:
+            state = inspect(settings.db_path, project_root() / "migrations")
+        except SchemaError as error:
+            raise bad_schema(error) from error
+        copy = None
+        if not check:
             import app.installed  # noqa: F401  a fresh database is made from the rooms' models
 
             copy = prepare_database(settings).copy
