@@ -6,7 +6,8 @@ import io
 import tarfile
 from collections.abc import Iterable, Iterator
 
-READ_BYTES = 1 << 20
+# tarfile copies the rest of its buffer for each header: a big one makes many small files slow.
+READ_BYTES = 1 << 14
 
 
 class _Reader(io.RawIOBase):
