@@ -1,0 +1,51 @@
+"""Tells what an update would do, without asking the engine or Compose for anything (spec §7.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.adapters.registry import ImageRef
+from app.core.jobs import JobContext, JobOutcome, Progress
+from app.features.updates.apply import StackPlan, line_facts
+from app.features.versions import VersionRecord
+
+
+def dry_run(ctx: JobContext, plans: Sequence[StackPlan], records: Mapping[str, VersionRecord]) -> JobOutcome:
+    """The summary of a dry run; the keys are those of an update."""
+    stacks = [_stack(ctx, plan, records) for plan in plans]
+    total = sum(len(plan.items) for plan in plans)
+    told = f"{total} service{'' if total == 1 else 's'} would be updated"
+    ctx.log(told)
+    ctx.merge({"mode": "dry-run", "stacks": stacks})
+    ctx.progress(Progress("done", told, total, total, 100.0, total, total, 100.0), force=True)
+    return JobOutcome()
+
+
+def _stack(ctx: JobContext, plan: StackPlan, records: Mapping[str, VersionRecord]) -> dict[str, Any]:
+    update: dict[str, Any] = {
+        "mode": "dry-run",
+        "changedServices": len(plan.items),
+        "oldDigests": {},
+        "newDigests": {},
+        "targetTagsPulled": [],
+        "pullTagsPulled": [],
+        "pullTagWarnings": [],
+        "skippedVersionAnomaly": [dict(item) for item in plan.anomalies],
+        "semverPulled": [],
+        "semverPullWarnings": {},
+        "wouldChange": [],
+    }
+    for service, target in plan.items:
+        record, repo = records.get(service.id), ImageRef.parse(service.image_ref).familiar_repo
+        if record is not None and record.current_digest:
+            update["oldDigests"][service.id] = record.current_digest
+        update["newDigests"][service.id] = target.target_digest
+        update["targetTagsPulled"].append(f"{repo}:{target.target_tag}")
+        update["pullTagsPulled"] += [f"{repo}:{tag}" for tag in target.pull_tags]
+        facts = line_facts(plan.stack, service, target, record)
+        update["wouldChange"].append({"serviceId": service.id, "serviceName": service.name, **facts})
+        label = f"{plan.stack.name}/{service.name}"
+        ctx.step(service.id, "queued", "todo", label=label, note="dry run: nothing is done", **facts)
+        ctx.log(f"{label} would run {repo}@{target.target_digest}")
+    return {"stackId": plan.stack.id, "backup": {"status": "skipped", "reason": "dry_run"}, "update": update}

@@ -1,0 +1,117 @@
+"""Values that the steps of an update hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.adapters.compose import Project
+from app.features.stacks import StackRecord
+from app.features.updates.rules.recovery import Step
+
+
+def project_of(stack: StackRecord) -> Project:
+    """What Compose needs to know of a stack."""
+    return Project(
+        name=stack.project,
+        files=tuple(Path(file) for file in stack.compose_files),
+        env_file=Path(stack.env_file) if stack.env_file else None,
+        working_dir=Path(stack.working_dir) if stack.working_dir else None,
+    )
+
+
+def project_document(project: Project) -> dict[str, Any]:
+    """As it is kept in the journal."""
+    return {
+        "name": project.name,
+        "files": [str(file) for file in project.files],
+        "envFile": str(project.env_file) if project.env_file else None,
+        "workingDir": str(project.working_dir) if project.working_dir else None,
+    }
+
+
+def project_from(document: Mapping[str, Any]) -> Project:
+    """The inverse of `project_document`."""
+    env_file, working_dir = document.get("envFile"), document.get("workingDir")
+    return Project(
+        name=document["name"],
+        files=tuple(Path(file) for file in document["files"]),
+        env_file=Path(env_file) if env_file else None,
+        working_dir=Path(working_dir) if working_dir else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Housemate:
+    """A service whose containers live in the network of the one that is updated, and the image it runs."""
+
+    project: Project
+    service: str
+    image_id: str
+    image_ref: str
+
+    def document(self) -> dict[str, Any]:
+        """As it is kept in the journal."""
+        return {
+            "project": project_document(self.project),
+            "service": self.service,
+            "imageId": self.image_id,
+            "imageRef": self.image_ref,
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Housemate:
+        """The inverse of `document`."""
+        project = project_from(document["project"])
+        return cls(project, document["service"], document["imageId"], document["imageRef"])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One service on its way from one image to another: all that is needed to finish it or to take it back.
+
+    `configured_ref` is what the Compose file says, `target_ref` is `<repo>@<digest>`; image ids are local ones.
+    `containers` is how many ran.
+    """
+
+    job_id: str
+    stack_id: str
+    service_id: str
+    service: str
+    project: Project
+    configured_ref: str
+    target_ref: str
+    target_tag: str
+    old_image_id: str
+    was_unhealthy: bool = False
+    containers: int = 1
+    housemates: tuple[Housemate, ...] = ()
+    new_image_id: str | None = None
+    step: Step = Step.PREPARE
+    override_path: str | None = None
+    config_folder: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the Compose file names a digest: then no tag decides what runs."""
+        return "@" in self.configured_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step did not work: `step` is the stable name of spec §7.8, `error` the words."""
+
+    step: str
+    error: str
+    hint: str = ""
+    retry: Mapping[str, int] | None = None
+
+
+class StepFailed(Exception):
+    """Carries a Failure out of a step."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure

@@ -1,0 +1,1 @@
+"""The decisions of an update. Pure: no clock, no engine, no database."""

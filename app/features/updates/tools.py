@@ -1,0 +1,132 @@
+"""What the steps of an update work with, and the few moves they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from app.adapters.compose import Compose, ComposeCommandFailed, ComposeTimeout, Project, override_file
+from app.adapters.engine import Engine, EngineError, NoSuchImage
+from app.core.clock import Clock
+from app.core.db import StorageError
+from app.core.jobs import JobContext
+from app.features.stacks import Stacks
+from app.features.updates.journal import Journal
+from app.features.updates.records import Change, Failure, Housemate, StepFailed
+from app.features.updates.rules.health import Verdict
+from app.features.updates.rules.recovery import Step
+from app.features.updates.watch import GONE, Watch
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The outside worlds and the journal; `compose` may be one with a staged Docker config."""
+
+    engine: Engine
+    compose: Compose
+    stacks: Stacks
+    journal: Journal
+    settings: Settings
+    clock: Clock
+
+    def with_compose(self, compose: Compose) -> Tools:
+        """The same with another Compose."""
+        return replace(self, compose=compose)
+
+    @property
+    def watch(self) -> Watch:
+        """Judges services with the settle time of the settings."""
+        return Watch(self.engine, self.clock, self.settings.update_settle_seconds)
+
+
+async def note(tools: Tools, ctx: JobContext, change: Change, step: Step, **facts: Any) -> None:
+    """Write down what comes next. When the disk is full it goes on all the same: what was written before the first
+    dangerous step is enough to put things right."""
+    try:
+        await tools.journal.move(change, step, **facts)
+        await ctx.flush()
+    except StorageError as error:
+        ctx.log(f"the journal could not be written: {error.message}", "warn")
+
+
+async def forget(tools: Tools, ctx: JobContext, change: Change) -> None:
+    """Take a service out of the journal: it is settled, or there is nothing more that Dockrev could do."""
+    try:
+        await tools.journal.close(change)
+    except StorageError as error:
+        ctx.log(f"the journal could not be written: {error.message}", "warn")
+
+
+async def compose_up(
+    tools: Tools,
+    ctx: JobContext,
+    project: Project,
+    service: str,
+    *,
+    override: Path | None = None,
+    force_recreate: bool = False,
+    containers: int = 1,
+) -> None:
+    """`compose up` of exactly one service, logged with its outcome; never tried again. Raises ComposeError."""
+    scale: Mapping[str, int] | None = {service: containers} if containers > 1 else None
+    try:
+        result = await tools.compose.up(
+            project,
+            [service],
+            override=override,
+            no_deps=True,
+            pull="never",
+            force_recreate=force_recreate,
+            scale=scale,
+            on_command=ctx.log,
+        )
+    except (ComposeCommandFailed, ComposeTimeout) as error:
+        ctx.log(tools.compose.outcome(error.result), "warn")
+        raise
+    ctx.log(tools.compose.outcome(result))
+
+
+async def image_id_of(engine: Engine, ref: str) -> str | None:
+    """The id of the local image with this name; None when there is none."""
+    try:
+        return (await engine.image(ref)).id
+    except NoSuchImage:
+        return None
+
+
+async def bring_housemates(tools: Tools, ctx: JobContext, housemates: tuple[Housemate, ...]) -> Verdict:
+    """Recreate what lives in the network of a service that was recreated, and wait until it works."""
+    for mate in housemates:
+        ctx.log(f"{mate.project.name}/{mate.service} lives in the network of this service and is recreated")
+        async with AsyncExitStack() as files:
+            override = None
+            if await image_id_of(tools.engine, mate.image_ref) != mate.image_id:
+                # A plain recreation would also move it to whatever its tag means by now.
+                override = await files.enter_async_context(override_file({mate.service: mate.image_id}))
+            await compose_up(tools, ctx, mate.project, mate.service, override=override, force_recreate=True)
+        verdict = await tools.watch.until_working(mate.project.name, mate.service)
+        if verdict.state != "ok":
+            return Verdict("bad", f"{mate.project.name}/{mate.service}, which lives in its network: {verdict.why}")
+    return Verdict("ok")
+
+
+async def require_working(tools: Tools, change: Change, image_id: str) -> None:
+    """Raise StepFailed unless the service comes to work with this image."""
+    verdict = await tools.watch.until_working(change.project.name, change.service, image_id=image_id)
+    if verdict.state != "ok":
+        step = "container_missing_after_update" if verdict.why == GONE else "health"
+        raise StepFailed(Failure(step, verdict.why))
+
+
+async def tag_image(tools: Tools, ctx: JobContext, image_id: str, ref: str) -> None:
+    """Give a local image a name. Raises EngineError."""
+    ctx.log(f"$ docker tag {image_id} {ref}")
+    try:
+        await tools.engine.tag(image_id, ref)
+    except EngineError as error:
+        ctx.log(f"status=1 stderr={error.message}", "warn")
+        raise
