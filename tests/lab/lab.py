@@ -69,6 +69,8 @@ class Lab:
 
         Raises `LabUnavailable` with the reason when this machine can't; nothing is left behind then.
         """
+        if self.choice != "host" and os.geteuid() != 0:
+            raise LabUnavailable("the lab needs root, since it starts a Docker engine of its own")
         self.tools: Tools = obtain("new" if self.choice == "new" else "debian")
         self._janitor = Janitor()
         atexit.register(self.stop)

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,14 @@ class Tools:
 
 
 def lab_dir() -> Path:
-    """The cache folder, made when missing."""
+    """The cache folder, made when missing. Raises `LabUnavailable` when it can't be written."""
     folder = Path(os.environ.get("DOCKREV_LAB_DIR") or PROJECT / ".lab").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabUnavailable(f"the lab's cache folder can't be made: {error}") from error
+    if not os.access(folder, os.W_OK):
+        raise LabUnavailable(f"the lab's cache folder {folder} can't be written; DOCKREV_LAB_DIR chooses another")
     return folder
 
 
@@ -70,18 +76,17 @@ def obtain(flavor: Flavor = "debian") -> Tools:
 
     Raises `LabUnavailable` when the machine has no apt, no archive or no network.
     """
-    with lab_lock("packages"):
-        base = _base_root()
-        if flavor == "new":
-            newest = _suite_root("sid", _NEWEST)
-            path = [newest / "usr/sbin", newest / "usr/bin"]
-            docker, plugin = newest / "usr/bin/docker", newest / _PLUGIN
-        else:
-            path = []
-            docker, plugin = base / "usr/bin/docker", _suite_root("trixie", ("docker-compose",)) / _PLUGIN
-        for program in (docker, plugin):
-            if not program.is_file():
-                raise LabUnavailable(f"Debian's packages no longer bring {program.name} where the lab looks for it")
+    suite, packages = ("sid", _NEWEST) if flavor == "new" else ("trixie", ("docker-compose",))
+    with lab_lock("packages"), ThreadPoolExecutor() as together:  # much of it is waiting for the mirror and the disk
+        base_job = together.submit(_base_root)
+        other_job = together.submit(_suite_root, suite, packages)
+        base, other = base_job.result(), other_job.result()
+    path = [other / "usr/sbin", other / "usr/bin"] if flavor == "new" else []
+    docker = (other if flavor == "new" else base) / "usr/bin/docker"
+    plugin = other / _PLUGIN
+    for program in (docker, plugin):
+        if not program.is_file():
+            raise LabUnavailable(f"Debian's packages no longer bring {program.name} where the lab looks for it")
     path += [base / "lab-bin", base / "usr/sbin", base / "usr/bin"]
     return Tools(flavor, tuple(path), docker, plugin, base / "usr/bin/docker-registry", base / "lab-bin/busybox")
 
@@ -116,8 +121,6 @@ def _suite_root(suite: str, packages: Sequence[str]) -> Path:
 
 
 def _require_apt() -> None:
-    if os.geteuid() != 0:
-        raise LabUnavailable("the lab needs root (it starts a Docker engine of its own)")
     for program in ("apt-get", "dpkg"):
         if not shutil.which(program):
             raise LabUnavailable(f"the lab needs Debian's {program} to fetch the engine's packages")
@@ -136,6 +139,8 @@ class _Apt:
             f"Dir::State::lists={self._folder / 'lists'}",
             f"Dir::Cache={self._folder / 'cache'}",
             "APT::Sandbox::User=root",  # the unprivileged user may not see the cache folder
+            "Acquire::Languages=none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
             "Debug::NoLocking=1",  # nothing is installed; the machine's own apt may be busy
         ]
 

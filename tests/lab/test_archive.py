@@ -8,6 +8,8 @@ import pytest
 
 from tests.lab.archive import Archive, find_archive, machine_codename, parse_deb822, parse_one_line
 from tests.lab.errors import LabUnavailable
+from tests.lab.lab import Lab
+from tests.lab.packages import obtain
 
 ONE_LINE = """\
 # deb http://old.example.org/debian bookworm main
@@ -72,3 +74,20 @@ def test_a_machine_that_is_not_debian(tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text('NAME="Something"\n')
     with pytest.raises(LabUnavailable, match="suite is unknown"):
         machine_codename(tmp_path / "os-release")
+
+
+def test_the_lab_says_why_it_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(LabUnavailable, match="needs root"):
+        Lab("debian").start()
+    monkeypatch.setenv("DOCKREV_LAB_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LabUnavailable, match="needs Debian's apt-get"):
+        obtain("debian")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DOCKREV_LAB_DIR", str(tmp_path / "file/cache"))
+    with pytest.raises(LabUnavailable, match="cache folder can't be made"):
+        obtain("debian")
+    monkeypatch.setenv("DOCKREV_LAB_ENGINE", "podman")
+    with pytest.raises(LabUnavailable, match="must be debian, new or host"):
+        Lab()
