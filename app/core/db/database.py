@@ -61,6 +61,7 @@ class Database:
         self._count = 0
         event.listen(self._engine.sync_engine, "connect", _prepare_connection)
         event.listen(self._engine.sync_engine, "begin", _begin)
+        event.listen(self._engine.sync_engine, "invalidate", _let_go)
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._count_statement)
 
     @property
@@ -117,6 +118,12 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _let_go(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """A cancelled task's connection is thrown away in the middle of its transaction. SQLite keeps the file locked for
+    as long as some object of that connection lives, so the transaction is ended first."""
+    connection.rollback()
 
 
 def _begin(connection: Connection) -> None:

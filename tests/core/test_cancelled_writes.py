@@ -1,0 +1,36 @@
+"""A task cancelled in the middle of its transaction must not leave the file locked."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import suppress
+from pathlib import Path
+
+from sqlmodel import text
+
+from app.core.db import Database
+
+
+async def test_a_cancelled_transaction_lets_go_of_the_file(tmp_path: Path) -> None:
+    db = Database(tmp_path / "dockrev.sqlite3")
+    await db.create_all()
+
+    async def write() -> None:
+        async with db.transaction() as session:
+            while True:
+                await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+
+    gc.disable()  # the collector would hide the lock now and then
+    try:
+        for number in range(10):
+            writer = asyncio.ensure_future(write())
+            await asyncio.sleep(0.003 * number)
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+            async with asyncio.timeout(2), db.transaction() as session:
+                await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+    finally:
+        gc.enable()
+        await db.close()
