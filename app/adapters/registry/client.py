@@ -103,29 +103,23 @@ class RegistryClient:
         _check_tag(tag)
         await self.store.load((ref.repo,))
         known = self.store.validator(ref.repo, tag)
-        answer = await self._manifest_request(ref, "HEAD", tag, known, background)
-        if answer.status == 304:
-            said = _digest_header(answer)
-            if known and said in (None, known.digest):
+        if known:
+            answer = await self._manifest_request(ref, "HEAD", tag, known, background)
+            if answer.status != 304:
+                return await self._taken_in(ref, tag, known, answer, background)
+            if _digest_header(answer) in (None, known.digest):
                 return Resolved(known.digest, known.media_type, _kind(known.media_type), True)
-            # A cache in between confirms something else than we asked about: ask without a condition.
-            answer = await self._manifest_request(ref, "HEAD", tag, None, background)
-        if answer.status not in (405, 501):
-            _expect_ok(answer, ref, tag)
-            if digest := _digest_header(answer):
-                return self._learnt(ref, tag, known, answer, digest, _media_type(answer))
-        answer = await self._manifest_request(ref, "GET", tag, None, background)
-        _expect_ok(answer, ref, tag)
-        digest = content_digest(answer.body)
-        manifest = parse_manifest(answer.body, digest, _media_type(answer))
-        self.store.remember_manifest(manifest)
-        return self._learnt(ref, tag, known, answer, digest, manifest.media_type)
+            # A cache in between confirms something else than we asked about.
+        return await self._resolve_anew(ref, tag, known, background)
 
     async def manifest(self, ref: ImageRef, reference: str, *, background: bool = False) -> Manifest:
         """A manifest by digest or tag, as this host sees it. By digest it is fetched at most once, ever."""
-        if not is_digest(reference):
-            reference = (await self.resolve(ref, reference, background=background)).digest
-        return view(await self._stored(ref, reference, background), self.host_platform)
+        if is_digest(reference):
+            stored = await self._stored(ref, reference, background)
+        else:
+            resolved = await self.resolve(ref, reference, background=background)
+            stored = await self._behind(ref, reference, resolved, background)
+        return view(stored, self.host_platform)
 
     async def check(self, ref: ImageRef, tag: str, *, running: str | None = None, background: bool = False) -> TagState:
         """A tag's digests and platforms. `running` is the digest in use: if the tag still points to it, nothing
@@ -137,7 +131,7 @@ class RegistryClient:
                 index = resolved.digest if resolved.is_index else None
                 return TagState(resolved.digest, index, None if index else resolved.digest, (), resolved.from_cache)
         else:
-            stored = await self._stored(ref, resolved.digest, background)
+            stored = await self._behind(ref, tag, resolved, background)
         seen = view(stored, self.host_platform)
         return TagState(seen.digest, seen.index_digest, seen.platform_digest, seen.arch, resolved.from_cache)
 
@@ -159,7 +153,8 @@ class RegistryClient:
             return False  # what the registry no longer has cannot be part of what it serves
         if target.is_index:
             return False
-        return view(await self._stored(ref, resolved.digest, background), self.host_platform).matches(wanted)
+        stored = await self._behind(ref, tag, resolved, background)
+        return view(stored, self.host_platform).matches(wanted)
 
     async def tags(self, ref: ImageRef, *, background: bool = False) -> list[str]:
         """All tags of the repository, sorted, at most 20,000 (100 pages)."""
@@ -190,6 +185,35 @@ class RegistryClient:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+    async def _resolve_anew(self, ref: ImageRef, tag: str, known: Validator | None, background: bool) -> Resolved:
+        answer = await self._manifest_request(ref, "HEAD", tag, None, background)
+        return await self._taken_in(ref, tag, known, answer, background)
+
+    async def _taken_in(
+        self, ref: ImageRef, tag: str, known: Validator | None, answer: Answer, background: bool
+    ) -> Resolved:
+        """The digest of a HEAD's answer; where it has none, or HEAD is not allowed, that of a GET's body."""
+        if answer.status not in (405, 501):
+            _expect_ok(answer, ref, tag)
+            if digest := _digest_header(answer):
+                return self._learnt(ref, tag, known, answer, digest, _media_type(answer))
+        answer = await self._manifest_request(ref, "GET", tag, None, background)
+        _expect_ok(answer, ref, tag)
+        digest = content_digest(answer.body)
+        manifest = parse_manifest(answer.body, digest, _media_type(answer))
+        self.store.remember_manifest(manifest)
+        return self._learnt(ref, tag, known, answer, digest, manifest.media_type)
+
+    async def _behind(self, ref: ImageRef, tag: str, resolved: Resolved, background: bool) -> StoredManifest:
+        """The manifest a tag resolved to. A remembered digest that proves wrong is found out anew, once."""
+        try:
+            return await self._stored(ref, resolved.digest, background)
+        except ManifestUnknown:
+            if not resolved.from_cache:
+                raise
+        anew = await self._resolve_anew(ref, tag, self.store.validator(ref.repo, tag), background)
+        return await self._stored(ref, anew.digest, background)
 
     async def _manifest_request(
         self, ref: ImageRef, method: str, reference: str, known: Validator | None, background: bool

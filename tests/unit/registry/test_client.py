@@ -106,6 +106,20 @@ async def test_a_304_for_another_digest_is_asked_again(
     assert (await client.resolve(app, "1")).digest == new
 
 
+async def test_a_wrong_digest_once_remembered_is_found_out(
+    registry: FakeRegistry, client: RegistryClient, app: ImageRef
+) -> None:
+    digest = registry.index("app", "1", PLATFORMS)
+    wrong = {"Docker-Content-Digest": "sha256:" + "0" * 64, "ETag": f'"{digest}"'}
+    registry.faults.append(lambda r: Reply(200, wrong) if r.method == "HEAD" else None)
+    with pytest.raises(ManifestUnknown):
+        await client.check(app, "1")
+    registry.faults.clear()
+    registry.send_digest = False  # so that the 304 confirms what is remembered
+    assert (await client.check(app, "1")).digest == digest
+    assert (await client.check(app, "1")).from_cache
+
+
 async def test_a_single_manifest_gets_its_platform_from_the_config_blob_once(
     registry: FakeRegistry, client: RegistryClient, app: ImageRef
 ) -> None:
