@@ -8,12 +8,13 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
+from app.features.backups.controllers import HANDLERS
 from app.features.backups.errors import BackupFailed
 from app.features.backups.models import BackupStatus
 from app.features.backups.records import BackupRecord, BackupResult
 from app.features.backups.restore import Restores
-from app.features.backups.rules import Choice, Target
-from app.features.backups.seen import ONE_OFF_LABEL, service_containers
+from app.features.backups.rules import Choice, Target, targets_of
+from app.features.backups.seen import ONE_OFF_LABEL, mounts_seen, service_containers
 from app.features.backups.service import TICK_SECONDS, Backups
 from app.features.backups.store import BackupStore
 from app.features.preferences import Preferences
@@ -30,7 +31,9 @@ __all__ = [
     "Choice",
     "Restores",
     "Target",
+    "mounts_seen",
     "service_containers",
+    "targets_of",
 ]
 
 
@@ -51,4 +54,10 @@ async def _start(container: Container) -> None:
     background.keep("interrupted restores", container.get(Restores).resume)
 
 
-FEATURE = Feature(name="backups", setup=_setup, provides={"backups": Backups, "restores": Restores}, start=_start)
+FEATURE = Feature(
+    name="backups",
+    setup=_setup,
+    handlers=HANDLERS,
+    provides={"backups": Backups, "restores": Restores},
+    start=_start,
+)

@@ -17,6 +17,7 @@ from app.features.preferences import Preferences
 from app.features.stacks import Stacks
 from app.features.updates.controllers import HANDLERS
 from app.features.updates.journal import Journal
+from app.features.updates.plan import LeftOutGroup, PlannedBackup, PlannedService, UpdatePlan
 from app.features.updates.recover import Recovery, rollback_kind
 from app.features.updates.schemas import BackupMode, JobStarted, Mode, Reason, Scope, TargetInput, UpdateInput
 from app.features.updates.service import Updates
@@ -29,12 +30,16 @@ __all__ = [
     "BackupMode",
     "JobStarted",
     "Journal",
+    "LeftOutGroup",
     "Mode",
+    "PlannedBackup",
+    "PlannedService",
     "Reason",
     "Recovery",
     "Scope",
     "TargetInput",
     "UpdateInput",
+    "UpdatePlan",
     "Updates",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.core.web.auth import identity_of
@@ -28,7 +29,9 @@ REFUSED = {
     tags=["updates"],
     responses=REFUSED,
 )
-async def update_start(request: Request[Any, Any, Any], data: UpdateInput, updates: Updates) -> JobStarted:
+async def update_start(
+    request: Request[Any, Any, Any], data: UpdateInput, updates: NamedDependency[Updates]
+) -> JobStarted:
     """Apply a confirmed target digest, or with `mode=dry-run` only tell what would happen."""
     identity = identity_of(request)
     return JobStarted(job_id=await updates.start(data, identity.principal if identity else "unknown"))

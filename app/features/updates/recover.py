@@ -165,8 +165,8 @@ class Recovery:
         outcome = _ended(change, "rolled_back" if restored else "rollback_failed", {"rollbackEvidence": kept})
         if restored:
             return JobOutcome(JobStatus.ROLLED_BACK, outcome.summary)
-        error = f"the previous image could not be brought back: {verdict.why}"
-        failed = {"error": error, "failureStep": "rollback_failed", "lastError": verdict.why}
+        told = f"the previous image could not be brought back: {verdict.why}"
+        failed = {"error": told, "failureStep": "rollback_failed", "lastError": verdict.why}
         return JobOutcome(JobStatus.FAILED, {**outcome.summary, **failed})
 
     async def _forget(self, ctx: JobContext, change: Change) -> None:

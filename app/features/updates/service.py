@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, InvalidArgument, NotFound
 from app.core.events import EventBus
 from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, JobRecord, NewJob
 from app.features.backups import Backups
@@ -16,10 +17,11 @@ from app.features.stacks import ServiceRecord, Stacks
 from app.features.updates.apply import ApplyUpdate, StackPlan, in_order
 from app.features.updates.dry_run import dry_run
 from app.features.updates.offers import anomaly, offers_of
+from app.features.updates.plan import Planner, UpdatePlan
 from app.features.updates.rules.conflicts import OWNING_TYPES, Operation, blocked_by
-from app.features.updates.rules.request import Target, read_targets
+from app.features.updates.rules.request import Target, read_targets, require_ids
 from app.features.updates.rules.targets import Offer, check_cover, check_target
-from app.features.updates.schemas import Mode, Scope, UpdateInput
+from app.features.updates.schemas import Mode, Reason, Scope, UpdateInput
 from app.features.updates.tools import Tools
 from app.features.versions import Checks, Versions
 
@@ -48,13 +50,16 @@ class Updates:
         self._backups = backups
         self._preferences = preferences
         self._bus = bus
+        self._planner = Planner(tools.engine, tools.stacks, versions, backups)
         jobs.register(JobKind(UPDATE, self._run))
 
-    async def start(self, body: UpdateInput, created_by: str) -> str:
-        """Start an update or a dry run; returns the job's id.
+    async def start(self, body: UpdateInput, created_by: str, reason: str | None = None) -> str:
+        """Start an update or a dry run; returns the job's id. `reason` overrules that of the body.
 
         Raises InvalidArgument, NotFound and Conflict with the texts of spec §5.3, in its order.
         """
+        if reason is not None:
+            body = body.model_copy(update={"reason": Reason(reason)})
         targets = read_targets(body)
         services = await self._validate(body, targets)
         pairs = tuple((service.stack_id, service.id) for service in services)
@@ -75,6 +80,37 @@ class Updates:
         if body.mode is Mode.DRY_RUN:
             return await self._jobs.submit(new)
         return await self._jobs.submit(new, guard=lambda session: self.require_free(session, wanted))
+
+    async def plan(
+        self,
+        scope: str,
+        *,
+        stack_id: str | None = None,
+        service_id: str | None = None,
+        allow_arch_mismatch: bool = False,
+    ) -> UpdatePlan:
+        """What an update of this scope would do now, for the dialog before it. Raises InvalidArgument, NotFound."""
+        if scope not in list(Scope):
+            raise InvalidArgument("scope must be service, stack or all", details={"field": "scope"})
+        require_ids(Scope(scope), stack_id, service_id)
+        if scope == Scope.SERVICE:
+            service = await self._stacks.service(service_id or "")
+            chosen = [await self._stacks.stack(service.stack_id)]
+            wanted = Operation(scope, service.stack_id, service.id, frozenset({(service.stack_id, service.id)}))
+        elif scope == Scope.STACK:
+            chosen, wanted = [await self._stacks.stack(stack_id or "")], Operation(scope, stack_id)
+        else:
+            chosen, wanted = await self._stacks.stacks(), Operation(scope)
+        plan = await self._planner.plan(
+            scope,
+            chosen,
+            service_id if scope == Scope.SERVICE else None,
+            allow_arch_mismatch=allow_arch_mismatch,
+            defaults=await self._preferences.backup(),
+        )
+        async with self._jobs.db.session() as session:
+            busy = await self.blocker(session, wanted)
+        return replace(plan, busy_job_id=busy[1] if busy else None)
 
     async def require_free(self, session: AsyncSession, wanted: Operation) -> None:
         """Inside the inserting transaction: raise Conflict when something that runs owns what is wanted."""
