@@ -2,6 +2,7 @@
 {
   const NEAR = 48;
   const pane = () => document.querySelector("[data-log]");
+  const known = new WeakSet(); // not an attribute: a morph would take it away
   let following = true;
 
   const say = (yes) => {
@@ -17,8 +18,8 @@
   const end = (el) => { el.scrollTop = el.scrollHeight; };
 
   const attach = (el) => {
-    if (!el || el.dataset.attached) return;
-    el.dataset.attached = "1";
+    if (!el || known.has(el)) return;
+    known.add(el);
     const most = Number(el.dataset.log) || 500;
     end(el);
     el.addEventListener("scroll", () => {
