@@ -30,8 +30,8 @@ test-e2e: setup ## the journeys in Chromium
 lint: setup ## ruff, mypy --strict, import-linter, djlint
 	@scripts/lint
 
-format: setup ## let ruff and djlint put the files into shape
-	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format . && .venv/bin/djlint templates --reformat --quiet || true
+format: setup ## let ruff put the Python files into shape
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
 lock: setup ## renew the lock files from pyproject.toml
 	@scripts/lock
