@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import Iterator
 
@@ -169,8 +168,10 @@ async def test_the_latency_asked_for_on_seven_connections_at_once(lab: Lab, prox
         writer.close()
         await writer.wait_closed()
 
+    began = time.perf_counter()
     await asyncio.gather(*(ask(10) for _ in range(7)))
     assert min(seconds) >= 0.05
-    # The quickest quarter shows what the proxy itself adds; the rest may have waited for a busy machine.
-    assert statistics.quantiles(seconds)[0] < 0.06
+    # The quickest shows what the proxy itself adds; the others may have waited for a busy machine.
+    assert min(seconds) < 0.06
+    assert time.perf_counter() - began < 70 * 0.05 / 2, "seven connections are served side by side"
     assert (proxy.connections, proxy.count()) == (7, 70)
