@@ -48,6 +48,14 @@ class Wire:
             for sock in self._sockets:
                 _shut(sock)
 
+    def close(self) -> None:
+        """Give the sockets back, by the thread that used them and is done: an answer read half keeps its own."""
+        with self._lock:
+            for sock in self._sockets:
+                handle = sock.detach()
+                if handle >= 0:
+                    os.close(handle)
+
 
 def _shut(sock: socket.socket) -> None:
     with suppress(OSError):
@@ -68,7 +76,9 @@ def _watch(client: APIClient, wire: Wire) -> None:
     find_pool = adapter.get_connection_with_tls_context
 
     def watched_pool(*args: Any, **kwargs: Any) -> Any:
-        pool = find_pool(*args, **kwargs)
+        # The SDK's adapter for sockets keeps a pool per address asked for: no two inspects would share a connection.
+        unix = hasattr(adapter, "socket_path")
+        pool = adapter.get_connection(client.base_url) if unix else find_pool(*args, **kwargs)
         if not getattr(pool, "watched", False):
             pool.watched = True
             make = pool._new_conn
@@ -86,7 +96,10 @@ def _watched_connection(connection: Any, wire: Wire) -> Any:
         if not isinstance(wanted, int | float) or wanted > CONNECT_TIMEOUT_SECONDS:
             connection.timeout = CONNECT_TIMEOUT_SECONDS
         try:
-            connect()
+            if hasattr(connection, "unix_socket"):
+                connection.sock = _open_unix(connection.unix_socket, connection.timeout)
+            else:
+                connect()
         finally:
             connection.timeout = wanted
         connection.sock.settimeout(wanted if isinstance(wanted, int | float) else None)
@@ -94,6 +107,18 @@ def _watched_connection(connection: Any, wire: Wire) -> Any:
 
     connection.connect = watched_connect
     return connection
+
+
+def _open_unix(path: str, timeout: float) -> socket.socket:
+    """A connected socket. The SDK's own code leaves it to the garbage collector when nobody listens."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class Connection:
@@ -145,6 +170,7 @@ class Connection:
 
     def _make(self, wire: Wire, version: str | None) -> APIClient:
         """A client that speaks `version`, or with None what it agrees on with the engine."""
+        client: Any = None
         try:
             from docker.api.client import APIClient
             from docker.constants import MINIMUM_DOCKER_API_VERSION
@@ -152,7 +178,7 @@ class Connection:
             from docker.utils import compare_version
 
             # The SDK would negotiate in its constructor, where nobody could cut the connection.
-            client: Any = APIClient(version=version or MINIMUM_DOCKER_API_VERSION, **self._settings())
+            client = APIClient(version=version or MINIMUM_DOCKER_API_VERSION, **self._settings())
             _watch(client, wire)
             if version is None:
                 spoken = str(client.version(api_version=False)["ApiVersion"])
@@ -162,6 +188,8 @@ class Connection:
             if self._docker_config is not None:
                 client.reload_config(dockercfg_path=str(self._docker_config))
         except Exception as exc:
+            if client is not None:
+                client.close()
             raise translate(exc, endpoint=self.endpoint) from exc
         made: APIClient = client
         return made

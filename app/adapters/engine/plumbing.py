@@ -98,6 +98,7 @@ class Plumbing:
             finally:
                 if client is not None:
                     client.close()
+                wire.close()
 
         async with aclosing(self._streams.read(name, produce, ahead)) as batches:
             async for batch in batches:
@@ -125,6 +126,7 @@ class Plumbing:
                 consume(client, iter(outflow))
             except BaseException as exc:
                 error = translate(exc, endpoint=self.endpoint, about=about)
+            wire.close()
             outflow.stop_reading()
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, done, error)
