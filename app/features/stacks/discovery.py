@@ -148,9 +148,7 @@ class Discovery:
             self.last = ScanResult(started, took, tuple(sorted(actions, key=lambda a: a.project)), len(seen))
             return self.last
 
-    async def _read(
-        self, seen: Sequence[Sighting], *, fresh: bool
-    ) -> AsyncIterator[tuple[Sighting, Model | Failure]]:
+    async def _read(self, seen: Sequence[Sighting], *, fresh: bool) -> AsyncIterator[tuple[Sighting, Model | Failure]]:
         """Each project with its model, in the order the models are ready."""
 
         async def read(sighting: Sighting) -> tuple[Sighting, Model | Failure]:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from app.core.web.schema import ApiInput, ApiModel, Maybe
 from app.features.stacks.models import ProjectStatus
 from app.features.stacks.records import ProjectRecord, ServiceSettings
 from app.features.stacks.settings_rules import MAX_TARGETS, BackupChoice
 
+
+def _only_bool(value: Any) -> bool:
+    # The framework validates leniently whatever the field says, and "yes" must not pass for true (spec §3.6).
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+Bool = Annotated[bool, BeforeValidator(_only_bool)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 VolumeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -90,7 +99,7 @@ class BackupTargetsIn(ApiInput):
 class ServiceSettingsIn(ApiInput):
     """`repoUrl` left out keeps it; null or blank clears it."""
 
-    auto_rollback: StrictBool
+    auto_rollback: Bool
     backup_targets: BackupTargetsIn
     repo_url: str | None = None
 

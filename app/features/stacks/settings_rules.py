@@ -77,6 +77,4 @@ def _choices(field: str, choices: Mapping[str, str]) -> dict[str, str]:
     try:
         return {target: BackupChoice(choice).value for target, choice in choices.items()}
     except ValueError as error:
-        raise InvalidArgument(
-            f"{field}: a choice must be inherit, skip or force", details={"field": field}
-        ) from error
+        raise InvalidArgument(f"{field}: a choice must be inherit, skip or force", details={"field": field}) from error
