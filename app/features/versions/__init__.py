@@ -1,0 +1,170 @@
+"""Versions: what runs, what is new, which version that is, and what its owner does not want (spec §7.2 to §7.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+
+from app.adapters.registry import Credentials, RegistryClient, RetryPolicy
+from app.core.background import Background, every
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.events import EventBus
+from app.core.feature import Container, Feature
+from app.core.jobs import JobEngine
+from app.core.metrics import Metrics
+from app.features.stacks import Runtime, RuntimeChanged, ServiceAdded, ServiceImageChanged, Stacks
+from app.features.versions import rules
+from app.features.versions.checking.checker import Checker
+from app.features.versions.checking.checks import CHECK, Checks, check_scope
+from app.features.versions.checking.runtime_scan import RUNTIME_SCAN, RuntimeScans
+from app.features.versions.controllers import HANDLERS, read_overview
+from app.features.versions.digest_tags import DigestTags, DigestTagsNow, Pending, RefreshAccepted
+from app.features.versions.evidence import Evidence
+from app.features.versions.ignore import IgnoreRules
+from app.features.versions.inference.overview import Overview, OverviewRow, overview
+from app.features.versions.inference.queue import Key, Reason, ScanProgress, Task
+from app.features.versions.inference.snapshots import RETENTION, TTL
+from app.features.versions.inference.worker import Inference
+from app.features.versions.records import (
+    IgnoreRuleRecord,
+    NewVersion,
+    Rechecked,
+    ScanCounts,
+    Snapshot,
+    VersionInference,
+    VersionRecord,
+)
+from app.features.versions.service import Versions
+from app.features.versions.store import DatabaseStore
+from app.settings import Settings
+
+__all__ = [
+    "CHECK",
+    "FEATURE",
+    "RETENTION",
+    "RUNTIME_SCAN",
+    "TTL",
+    "Checks",
+    "DigestTags",
+    "DigestTagsNow",
+    "Evidence",
+    "IgnoreRuleRecord",
+    "IgnoreRules",
+    "Inference",
+    "Key",
+    "NewVersion",
+    "Overview",
+    "OverviewRow",
+    "Pending",
+    "Reason",
+    "Rechecked",
+    "RefreshAccepted",
+    "RuntimeScans",
+    "ScanCounts",
+    "ScanProgress",
+    "Snapshot",
+    "Task",
+    "VersionInference",
+    "VersionRecord",
+    "Versions",
+    "check_scope",
+    "overview",
+    "read_overview",
+    "rules",
+]
+
+WARM_UP_SECONDS = 600.0
+GC_SECONDS = 86400.0
+
+
+def registry_client(container: Container) -> RegistryClient:
+    """The one registry client of the process, with its memory in the database."""
+    settings, clock = container.get(Settings), container.get(Clock)
+    store = container.put(DatabaseStore, DatabaseStore(container.get(Database), clock))
+    return container.put(
+        RegistryClient,
+        RegistryClient(
+            container.put(Credentials, Credentials(settings.docker_config)),
+            store=store,
+            host_platform=rules.host_platform(settings.host_platform, platform.machine()),
+            plain_http_hosts=settings.plain_http_registries,
+            retry=RetryPolicy(
+                max_attempts=settings.registry_retry_max_attempts,
+                base_ms=settings.registry_retry_base_ms,
+                max_ms=settings.registry_retry_max_ms,
+                cooldown_seconds=settings.registry_rate_limit_cooldown_seconds,
+            ),
+            clock=clock,
+            on_request=container.get(Metrics).observe_registry,
+        ),
+    )
+
+
+def _setup(container: Container) -> None:
+    settings, db, bus = container.get(Settings), container.get(Database), container.get(EventBus)
+    clock, jobs = container.get(Clock), container.get(JobEngine)
+    stacks, runtime = container.get(Stacks), container.get(Runtime)
+    client = registry_client(container)
+    store = container.get(DatabaseStore)
+    evidence = container.put(Evidence, Evidence(db))
+    ignore = container.put(IgnoreRules, IgnoreRules(db, bus, clock))
+    inference = container.put(Inference, Inference(db, bus, clock, client, evidence))
+    container.put(Versions, Versions(evidence, inference, settings.image_repo))
+    container.put(DigestTags, DigestTags(stacks, evidence, inference, client, clock))
+    checker = Checker(
+        client=client,
+        store=store,
+        runtime=runtime,
+        evidence=evidence,
+        ignore=ignore,
+        inference=inference,
+        bus=bus,
+        clock=clock,
+        sleep=asyncio.sleep,
+    )
+    container.put(Checks, Checks(jobs, stacks, checker, clock, client.host_platform))
+    scans = RuntimeScans(
+        db=db,
+        jobs=jobs,
+        stacks=stacks,
+        runtime=runtime,
+        evidence=evidence,
+        checker=checker,
+        host_platform=client.host_platform,
+    )
+    container.put(RuntimeScans, scans)
+    bus.on(RuntimeChanged, scans.note_runtime)
+    bus.on(ServiceAdded, scans.note_service)
+    bus.on(ServiceImageChanged, scans.note_service)
+    _keep_alive(container.get(Background), inference, scans, store, settings.runtime_scan_interval_seconds)
+
+
+def _keep_alive(
+    background: Background, inference: Inference, scans: RuntimeScans, store: DatabaseStore, scan_seconds: float
+) -> None:
+    async def clean_up() -> None:
+        await inference.collect_garbage()
+        await store.purge()
+
+    background.keep("version inference", inference.run)
+    background.keep("version warm-up", lambda: every(WARM_UP_SECONDS, inference.warm_up))
+    background.keep("version clean-up", lambda: every(GC_SECONDS, clean_up))
+    background.keep("runtime scan", lambda: every(scan_seconds, scans.periodic, at_once=False))
+    background.keep("runtime scan after events", scans.follow)
+
+
+FEATURE = Feature(
+    name="versions",
+    setup=_setup,
+    handlers=HANDLERS,
+    provides={
+        "versions": Versions,
+        "checks": Checks,
+        "runtime_scans": RuntimeScans,
+        "ignore_rules": IgnoreRules,
+        "digest_tags": DigestTags,
+        "inference": Inference,
+        "evidence": Evidence,
+    },
+)

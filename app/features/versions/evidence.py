@@ -1,0 +1,179 @@
+"""Rows of evidence: read in one query, written per stack in one transaction (spec §4, §7.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import column, table, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.core.db import Database
+from app.features.versions.models import NewVersionDiscovery, ServiceVersion, StackCheck
+from app.features.versions.records import NewVersion, VersionRecord
+
+# The stacks room's table, read only to tell whether a row is still about the image its service declares.
+SERVICES: Final = table("services", column("id"), column("image_ref"))
+_IN_LIST: Final = 500
+_COLUMNS: Final = (
+    "service_id", "image_ref", "image_repo", "image_tag", "revision", "current_digest", "current_resolved_tag",
+    "current_resolved_tags", "candidate_tag", "candidate_resolved_tag", "candidate_digest", "candidate_arch_match",
+    "candidate_arch", "ignore_rule_id", "ignore_reason", "checked_at", "last_error", "last_error_at",
+)  # fmt: skip
+_SELECTED: Final = tuple(getattr(ServiceVersion, name) for name in _COLUMNS)
+
+
+@dataclass(slots=True)
+class StackFindings:
+    """What a check found out about the services of one stack, to be written together.
+
+    `changed` are complete new records (their `revision` is the one that was read); `confirmed` are services whose
+    evidence stands as it is, of which only the time of the check changes; `failed` keep theirs, time included.
+    """
+
+    stack_id: str | None
+    at: datetime
+    changed: list[VersionRecord] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    new_versions: list[NewVersion] = field(default_factory=list)
+
+
+class Evidence:
+    """The table `service_versions` and its neighbours."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def records(self, service_ids: Collection[str] | None = None) -> dict[str, VersionRecord]:
+        """Valid evidence by service, in one query; services that were never checked are not in it."""
+        query = select(*_SELECTED).join(SERVICES, _same_image())
+        ids = None if service_ids is None else set(service_ids)
+        if ids is not None and len(ids) <= _IN_LIST:
+            query = query.where(col(ServiceVersion.service_id).in_(ids))
+        async with self._db.session() as session:
+            rows = (await session.exec(query)).all()
+        found = {row[0]: _record(row) for row in rows}
+        return found if ids is None or len(ids) <= _IN_LIST else {key: found[key] for key in ids if key in found}
+
+    async def of_repo(self, image_repo: str) -> list[VersionRecord]:
+        """Evidence of every service that uses a repository."""
+        query = select(*_SELECTED).join(SERVICES, _same_image()).where(ServiceVersion.image_repo == image_repo)
+        async with self._db.session() as session:
+            return [_record(row) for row in (await session.exec(query)).all()]
+
+    async def last_checks(self, stack_ids: Collection[str] | None = None) -> dict[str, datetime]:
+        """When each stack was checked last; never checked ones are not in it."""
+        query = select(StackCheck.stack_id, StackCheck.last_check_at)
+        if stack_ids is not None and len(stack_ids) <= _IN_LIST:
+            query = query.where(col(StackCheck.stack_id).in_(stack_ids))
+        async with self._db.session() as session:
+            return dict((await session.exec(query)).all())
+
+    async def save(self, found: StackFindings, *, job_id: str | None) -> list[VersionRecord]:
+        """Write one stack's findings; returns the records really written.
+
+        Left out are services that vanished or got another image meanwhile, and those about which somebody (an
+        update, another check) has found something newer since the evidence was read.
+        """
+        async with self._db.transaction() as session:
+            written = await self._save_changed(session, found.changed)
+            if found.confirmed:
+                await session.exec(
+                    update(ServiceVersion)
+                    .where(col(ServiceVersion.service_id).in_(found.confirmed))
+                    .values(checked_at=found.at, last_error=None, last_error_at=None)
+                )
+            if found.failed:
+                await self._save_failures(session, found)
+            if found.stack_id is not None:
+                await session.exec(_upsert_stack_check(found.stack_id, found.at))
+            ids = {record.service_id for record in written}
+            if new := [version for version in found.new_versions if version.service_id in ids]:
+                await self._save_discoveries(session, new, found.at, job_id)
+        return written
+
+    async def _save_changed(self, session: AsyncSession, changed: Sequence[VersionRecord]) -> list[VersionRecord]:
+        if not changed:
+            return []
+        ids = [record.service_id for record in changed]
+        current = select(SERVICES.c.id, SERVICES.c.image_ref, ServiceVersion.revision).join_from(
+            SERVICES, ServiceVersion, col(ServiceVersion.service_id) == SERVICES.c.id, isouter=True
+        )
+        rows = (await session.exec(current.where(SERVICES.c.id.in_(ids)))).all()
+        known = {row[0]: (row[1], row[2] or 0) for row in rows}
+        wanted = [r for r in changed if _still_true(r, known.get(r.service_id))]
+        written = [replace(record, revision=known[record.service_id][1] + 1) for record in wanted]
+        if written:
+            connection = await session.connection()
+            await connection.execute(_upsert_record(), [_row(record) for record in written])
+        return written
+
+    async def _save_failures(self, session: AsyncSession, found: StackFindings) -> None:
+        table_ = ServiceVersion.__table__  # type: ignore[attr-defined]
+        for text in set(found.failed.values()):
+            ids = [service_id for service_id, said in found.failed.items() if said == text]
+            await session.exec(
+                update(table_).where(table_.c.service_id.in_(ids)).values(last_error=text[:500], last_error_at=found.at)
+            )
+
+    async def _save_discoveries(
+        self, session: AsyncSession, new: Iterable[NewVersion], at: datetime, job_id: str | None
+    ) -> None:
+        connection = await session.connection()
+        await connection.execute(
+            insert(NewVersionDiscovery).on_conflict_do_nothing(),
+            [
+                {
+                    "service_id": version.service_id,
+                    "image_ref": version.image_ref,
+                    "current_digest": version.current_digest or "",
+                    "candidate_tag": version.candidate_tag,
+                    "candidate_digest": version.candidate_digest,
+                    "source_job_id": job_id,
+                    "discovered_at": at,
+                }
+                for version in new
+            ],
+        )
+
+
+def _same_image() -> Any:
+    return (SERVICES.c.id == ServiceVersion.service_id) & (SERVICES.c.image_ref == ServiceVersion.image_ref)
+
+
+def _still_true(record: VersionRecord, known: tuple[str, int] | None) -> bool:
+    return known is not None and known[0] == record.image_ref and known[1] == record.revision
+
+
+def _record(row: Sequence[Any]) -> VersionRecord:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["current_resolved_tags"] = tuple(values["current_resolved_tags"] or ())
+    values["candidate_arch"] = tuple(values["candidate_arch"] or ())
+    return VersionRecord(**values)
+
+
+def _row(record: VersionRecord) -> dict[str, Any]:
+    values = {name: getattr(record, name) for name in _COLUMNS}
+    values["current_resolved_tags_json"] = list(values.pop("current_resolved_tags")) or None
+    values["candidate_arch_json"] = list(values.pop("candidate_arch")) or None
+    return values
+
+
+def _upsert_record() -> Any:
+    statement = insert(ServiceVersion)
+    names = [name for name in ServiceVersion.__table__.columns.keys() if name != "service_id"]  # type: ignore[attr-defined]  # noqa: SIM118
+    return statement.on_conflict_do_update(
+        index_elements=["service_id"], set_={name: statement.excluded[name] for name in names}
+    )
+
+
+def _upsert_stack_check(stack_id: str, at: datetime) -> Any:
+    statement = insert(StackCheck).values(stack_id=stack_id, last_check_at=at)
+    return statement.on_conflict_do_update(
+        index_elements=["stack_id"], set_={"last_check_at": statement.excluded.last_check_at}
+    )
