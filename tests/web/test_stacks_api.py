@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from litestar import Litestar
-from litestar.plugins.pydantic import PydanticPlugin
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.testing import AsyncTestClient
 
 from app.adapters.compose import Compose
