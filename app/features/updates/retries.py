@@ -31,6 +31,9 @@ async def idempotent(
     base, most = settings.update_idempotent_retry_base_ms / 1000, settings.update_idempotent_retry_max_ms / 1000
     attempts = settings.update_idempotent_retry_max_attempts
 
+    async def attempt() -> T:  # tenacity awaits only what it can see to be a coroutine function
+        return await action()
+
     def pause(state: RetryCallState) -> float:
         return delay_before(state.attempt_number, base, most, random.random())  # noqa: S311  # jitter is no secret
 
@@ -46,7 +49,7 @@ async def idempotent(
         reraise=True,
     )
     try:
-        return await retrying(action)
+        return await retrying(attempt)
     except AdapterError as error:
         made = int(retrying.statistics.get("attempt_number", 1))
         retry = {
