@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 from litestar import Litestar
-from litestar.plugins.pydantic import PydanticPlugin
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.static_files import create_static_files_router
 
 from app.adapters.compose import Compose
@@ -116,5 +116,5 @@ async def _lifespan(app: Litestar, container: Container, features: Sequence[Feat
             await feature.stop(container)
         await container.get(EventBus).settle()
         await container.get(Engine).close()
-        await container.get(RegistryClient).close()
+        await container.get(RegistryClient).aclose()
         await container.get(Database).close()

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.db import types
-
 revision = ${repr(up_revision).replace("'", '"')}
 down_revision = ${repr(down_revision).replace("'", '"')}
 branch_labels = None

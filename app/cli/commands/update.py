@@ -148,7 +148,7 @@ def plan_lines(job: dict[str, Any]) -> list[str]:
     timeline = (job.get("summary") or {}).get("timeline")
     lines = []
     for track in timeline if isinstance(timeline, list) else []:
-        steps = [step for step in track.get("steps", []) if isinstance(step, dict)]
+        steps = [step for step in track.get("steps", []) if isinstance(step, dict) and step.get("status") != "todo"]
         if not steps:
             continue
         told = ", ".join(

@@ -19,6 +19,10 @@ from typing import Final, Literal
 from app.core.errors import DockrevError
 
 KEPT_COPIES: Final = 3
+_VERSION_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 class SchemaError(DockrevError):
@@ -145,7 +149,7 @@ def _create(db_path: Path, head: str) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             SQLModel.metadata.create_all(connection)
-            connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)")
+            connection.exec_driver_sql(_VERSION_TABLE)
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
     except OperationalError as error:
         raise SchemaError(

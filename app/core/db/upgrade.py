@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 
 def config(migrations: Path) -> Config:
@@ -20,15 +21,21 @@ def config(migrations: Path) -> Config:
 def upgrade(db_path: Path, migrations: Path, revision: str = "head") -> None:
     """Bring the file to `revision` in one transaction: all of it or nothing."""
     engine = create_engine(f"sqlite:///{db_path}")
+    event.listen(engine, "connect", _no_driver_transactions)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             made = config(migrations)
             made.attributes["connection"] = connection
             command.upgrade(made, revision)
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _no_driver_transactions(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # or the driver would commit before each change of the schema
+    connection.execute("PRAGMA foreign_keys=OFF")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ Maybe = Annotated[T | None, Absent()]
 class ApiModel(BaseModel):
     """An answer."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
     @model_serializer(mode="wrap")
     def _leave_out_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class ApiModel(BaseModel):
 class ApiInput(BaseModel):
     """A request body; unknown members are ignored, texts are kept as sent."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 @cache

@@ -130,7 +130,8 @@ def settings_of(
 
 def backup_row(backup: BackupRecord) -> BackupRow:
     """A backup and the command that brings it back."""
-    kept, skipped = [], []
+    kept: list[str] = []
+    skipped: list[str] = []
     for entry in backup.targets:
         target = entry.get("target", {})
         name = str(target.get("name") or target.get("path") or "")

@@ -14,11 +14,12 @@ from app.core.web.auth import identity_of
 from app.core.web.forms import parse, read_form
 from app.core.web.view import Pages
 from app.features.overview.answers import Toast, done
-from app.features.stacks import Discovery, Stacks
+from app.features.stacks import Discovery, Scope, Stacks
 from app.features.updates import UpdateInput, Updates
-from app.features.versions import Checks, IgnoreRules, Inference, RuntimeScans, Versions
+from app.features.versions import Checks, DigestTags, IgnoreRules, RuntimeScans, rules
 
 AnyRequest = Request[Any, Any, Any]
+SCOPES: dict[str, Scope] = {"service": "service", "stack": "stack", "all": "all"}
 PAGE: dict[str, Any] = {"status_code": 200, "include_in_schema": False}
 
 
@@ -32,9 +33,9 @@ def _one(fields: dict[str, list[str]], name: str, default: str = "") -> str:
     return values[-1].strip()
 
 
-def _scope(fields: dict[str, list[str]]) -> tuple[str, str | None, str | None]:
-    scope = _one(fields, "scope", "all")
-    if scope not in ("service", "stack", "all"):
+def _scope(fields: dict[str, list[str]]) -> tuple[Scope, str | None, str | None]:
+    scope = SCOPES.get(_one(fields, "scope", "all"))
+    if scope is None:
         raise InvalidArgument("scope must be service, stack or all", details={"field": "scope"})
     return scope, _one(fields, "stackId") or None, _one(fields, "serviceId") or None
 
@@ -45,7 +46,7 @@ async def check_start(
 ) -> Response[Any]:
     """Ask the registries now."""
     scope, stack_id, service_id = _scope(await read_form(request))
-    job_id = await checks.start(scope, stack_id, service_id, created_by=_who(request), reason="ui")
+    job_id = await checks.start(scope, stack_id=stack_id, service_id=service_id, created_by=_who(request))
     return done(request, pages, Toast("Checking for new versions.", f"/queue/{job_id}", tone="up"))
 
 
@@ -55,7 +56,7 @@ async def runtime_scan_start(
 ) -> Response[Any]:
     """Compare what is stored with what runs."""
     scope, stack_id, service_id = _scope(await read_form(request))
-    job_id = await runtime_scans.start(scope, stack_id, service_id, created_by=_who(request), reason="ui")
+    job_id = await runtime_scans.start(scope, stack_id=stack_id, service_id=service_id, created_by=_who(request))
     return done(request, pages, Toast("Comparing with what runs.", f"/queue/{job_id}", tone="up"))
 
 
@@ -76,7 +77,7 @@ async def update_start(
     """Apply exactly the plan that was shown, or dry-run it."""
     fields = await read_form(request)
     wanted = update_request(fields)
-    job_id = await updates.start(wanted, created_by=_who(request), reason="ui")
+    job_id = await updates.start(wanted, _who(request))
     text = "Dry run started." if wanted.mode == "dry-run" else "Update started."
     answer = done(request, pages, Toast(text, f"/queue/{job_id}", tone="up"))
     if request.headers.get("hx-request") == "true":
@@ -118,7 +119,10 @@ async def ignore_add(
 ) -> Response[Any]:
     """A new rule; it takes effect with the next check, which is started at once."""
     fields = await read_form(request)
-    await ignore_rules.add(service_id, _one(fields, "kind"), _one(fields, "value"), _one(fields, "note") or None)
+    kind, value, note = _one(fields, "kind"), _one(fields, "value"), _one(fields, "note")
+    if (problem := rules.validate(kind, value)) is not None:
+        raise InvalidArgument(problem, details={"field": "value" if kind in rules.KINDS else "kind"})
+    await ignore_rules.add(service_id, kind, value, note=note[:1000] or None)
     here = f"/services/{stack_id}/{service_id}"
     return done(request, pages, Toast("Rule added. It counts from the next check on."), go_to=f"{here}#rules")
 
@@ -142,14 +146,13 @@ async def ignore_delete(
 async def inference_refresh(
     request: AnyRequest,
     pages: NamedDependency[Pages],
-    versions: NamedDependency[Versions],
-    inference: NamedDependency[Inference],
+    digest_tags: NamedDependency[DigestTags],
     stack_id: FromPath[str],
     service_id: FromPath[str],
 ) -> Response[Any]:
     """Find out again which tags share a digest."""
     fields = await read_form(request)
-    await inference.force(service_id, _one(fields, "digest"))
+    await digest_tags.refresh(service_id, _one(fields, "digest"))
     here = f"/services/{stack_id}/{service_id}"
     return done(request, pages, Toast("Looking up the version.", tone="up"), go_to=f"{here}#inference")
 

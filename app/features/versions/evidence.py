@@ -101,8 +101,9 @@ class Evidence:
         if not changed:
             return []
         ids = [record.service_id for record in changed]
+        # A row about another image counts as none here too.
         current = select(SERVICES.c.id, SERVICES.c.image_ref, ServiceVersion.revision).join_from(
-            SERVICES, ServiceVersion, col(ServiceVersion.service_id) == SERVICES.c.id, isouter=True
+            SERVICES, ServiceVersion, _same_image(), isouter=True
         )
         rows = (await session.exec(current.where(SERVICES.c.id.in_(ids)))).all()
         known = {row[0]: (row[1], row[2] or 0) for row in rows}
