@@ -169,6 +169,8 @@ class JobEngine:
         self, session: AsyncSession, job_id: str, status: JobStatus, summary: Mapping[str, Any]
     ) -> None:
         job = await session.get_one(Job, job_id)
+        if job.status.final:  # taken for dead meanwhile (`fail_stale`): the first word counts
+            return
         job.summary = {**job.summary, **summary}
         job.status = status
         job.finished_at = self._clock.now()
