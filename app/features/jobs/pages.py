@@ -39,6 +39,16 @@ class Names:
     stacks: Mapping[str, str] = field(default_factory=dict)
 
 
+NOTES: Final = {
+    "no_targets": "nothing to back up",
+    "no_included_targets": "every target is left out",
+    "disabled": "switched off in the settings",
+    "dry_run": "not in a dry run",
+    "no_actionable_services": "nothing to update",
+    "no_actionable_services_after_anomaly_skip": "nothing to update",
+}
+
+
 def job_row(job: JobRecord, names: Names) -> JobRow:
     """A job as one line of a list."""
     tracks = tracks_of(job, names)
@@ -145,7 +155,7 @@ def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
         state=state,
         started_at=_moment(item.get("startedAt")),
         finished_at=_moment(item.get("finishedAt")),
-        note=str(item.get("note", "")),
+        note=NOTES.get(note := str(item.get("note", "")), note),
     )
     if key is StepKey.PULL:
         step.layers = [layer for raw in entry.get("layers", [])[:100] if (layer := _layer(raw)) is not None]
