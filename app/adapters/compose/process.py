@@ -23,6 +23,7 @@ READ_BYTES = 64 * 1024
 MAX_LINE_CHARS = 4_096
 KEEP_CHARS = 128 * 1024
 GRACE_SECONDS = 3.0
+LOOK_SECONDS = 0.2
 
 _BREAKS = re.compile(r"[\r\n]+")
 
@@ -122,24 +123,29 @@ async def _drain(pipe: asyncio.StreamReader, capture: _Capture) -> None:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Ask the process and its children to stop, then kill what is left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        await asyncio.to_thread(_signal_session, process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await process.wait()
-        if number is signal.SIGTERM and process.returncode is not None:
-            await asyncio.to_thread(_signal_session, process.pid, signal.SIGKILL)
-            return
+        reached: set[int] = set()
+        for _ in range(int(GRACE_SECONDS / LOOK_SECONDS)):
+            # Again and again: a child may have been born between the look and the signal.
+            await asyncio.to_thread(_signal_session, process.pid, number, reached)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await process.wait()
+            if process.returncode is not None and not await asyncio.to_thread(_session_members, process.pid):
+                return
 
 
-def _signal_session(leader: int, number: signal.Signals) -> None:
-    """Signal every process of the session. The docker CLI gives its plugins process groups of their own, so that
-    the leader's group alone would miss Compose itself."""
-    for pid in {leader, *_session_members(leader)}:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+def _signal_session(leader: int, number: signal.Signals, reached: set[int]) -> None:
+    """Signal every process of the session that was not reached yet. The docker CLI gives its plugins process groups
+    of their own, so that the leader's group alone would miss Compose itself."""
+    for pid in _session_members(leader):
+        if pid not in reached:
+            reached.add(pid)
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
 
 def _session_members(leader: int) -> list[int]:
+    """Process ids of the living processes in the session of `leader`, itself included."""
     members = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -147,6 +153,6 @@ def _session_members(leader: int) -> list[int]:
         with suppress(OSError, ValueError, IndexError):
             # After the command name in parentheses: state, parent, group, session.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader:
+            if int(fields[3]) == leader and fields[0] != "Z":
                 members.append(int(entry.name))
     return members

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-MAX_READ_CHARS = 256 * 1024
+MAX_READ_CHARS = 64 * 1024
 MASK = "***"
 
 _ANSI = re.compile(
@@ -26,7 +26,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {MASK}"),
     (re.compile(rf"(?i)((?<![\w.-])[\w.-]{{0,40}}{_NAMED}[\"']?\s{{0,9}}[:=]\s{{0,9}}){_VALUE}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)((?<!\w)(?:x-registry-)?auth[\"']?\s{{0,9}}[:=]\s{{0,9}}){_VALUE}"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)(--?[\w-]{{0,40}}{_NAMED}\s+)(?!-)\S+"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)((?<![\w-])--?(?=\w)[\w-]{{0,40}}?{_NAMED}\s+)(?!-)\S+"), rf"\1{MASK}"),
 )
 
 
@@ -47,7 +47,7 @@ class Redactor:
             self._secrets |= {secret, quote(secret, safe="")}
 
     def redact(self, text: str) -> str:
-        """`text` (its first 256 KB) without credentials and control sequences."""
+        """`text` (its first 64 KB) without credentials and control sequences."""
         told = plain(text[:MAX_READ_CHARS])
         for secret in sorted(self._secrets, key=len, reverse=True):
             told = told.replace(secret, MASK)

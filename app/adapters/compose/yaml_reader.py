@@ -16,7 +16,7 @@ from typing import Any
 from app.adapters.compose.errors import ComposeFileInvalid, ComposeFileUnreadable
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 MAX_DEPTH = 64
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
