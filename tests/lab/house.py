@@ -126,7 +126,7 @@ class House:
         """The same for some services of a stack."""
         services = [await self.service(project, name) for name in names]
         records = await self.versions.records([service.id for service in services])
-        targets = [
+        targets: list[dict[str, Any]] = [
             {
                 "serviceId": service.id,
                 "targetTag": service.image_tag,

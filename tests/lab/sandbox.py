@@ -53,6 +53,7 @@ def serve(lab: Lab, program: Path) -> int:
         **lab.env(),
         "DOCKREV_SANDBOX": "1",
         "DOCKREV_DB_PATH": str(lab.folder / "dockrev.sqlite3"),
+        "DOCKREV_BACKUP_DIR": str(lab.folder / "backups"),
         "DOCKREV_HTTP_ADDR": address,
     }
     # A session of its own: Ctrl-C comes here only, and Dockrev is ended in good order before the engine goes.

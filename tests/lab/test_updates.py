@@ -262,7 +262,8 @@ async def test_conflicts_stale_targets_and_dry_runs(clean_lab: Lab, home: House)
     original = home.engine._call
 
     async def counted(*args: Any, **kwargs: Any) -> Any:
-        if asyncio.current_task() and (asyncio.current_task() or asyncio.Task).get_name() == dry_id:  # type: ignore[call-arg,arg-type]
+        task = asyncio.current_task()
+        if task is not None and task.get_name() == dry_id:
             calls.append(args)
         return await original(*args, **kwargs)
 

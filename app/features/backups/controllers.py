@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from app.core.web.auth import identity_of
 from app.core.web.openapi import UNAUTHORISED, ErrorOut
@@ -75,7 +75,7 @@ class RestoreStarted(ApiModel):
     responses=UNAUTHORISED,
 )
 async def backup_list(
-    backups: NamedDependency[Backups], stack_id: Annotated[str | None, Parameter(query="stackId")] = None
+    backups: NamedDependency[Backups], stack_id: Annotated[str | None, QueryParameter(name="stackId")] = None
 ) -> BackupListOut:
     """Backups that are still there or left a trace, of one stack or of all."""
     return BackupListOut(backups=[BackupOut.of(record) for record in await backups.recent(stack_id or None)])
@@ -90,7 +90,7 @@ async def backup_list(
     responses=REFUSED,
 )
 async def backup_restore(
-    request: Request[Any, Any, Any], restores: NamedDependency[Restores], backup_id: str
+    request: Request[Any, Any, Any], restores: NamedDependency[Restores], backup_id: FromPath[str]
 ) -> RestoreStarted:
     """Stops the services that use the files, unpacks, starts them again; answers with the job's id at once."""
     identity = identity_of(request)

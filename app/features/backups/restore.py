@@ -89,7 +89,9 @@ class Restores:
         self._backups.restoring.add(record.id)
         try:
             archive = await self._sound_archive(record)
-            places, users = await self._places(record, archive)
+            places, users, by_hand = await self._places(record, archive)
+            for text in by_hand:
+                ctx.log(f"not restored: {text}. It is in {archive}.", "warn")
             stopped = [user.id for user in users if user.running or user.id in ctx.job.payload.get("stopped", ())]
             ctx.merge({"backupId": record.id, "stopped": stopped})
             await ctx.flush()
@@ -110,7 +112,7 @@ class Restores:
             self._backups.restoring.discard(record.id)
         ctx.progress(Progress("done", "restored", len(places), len(places), 100), force=True)
         restored = [{"member": place.member, "name": place.name} for place in places]
-        return JobOutcome(JobStatus.SUCCESS, {"restored": restored, "stopped": []})
+        return JobOutcome(JobStatus.SUCCESS, {"restored": restored, "notRestored": by_hand, "stopped": []})
 
     async def _sound_archive(self, record: BackupRecord) -> Path:
         archive = Path(record.artifact_path or "")
@@ -123,26 +125,32 @@ class Restores:
             raise BackupFailed(f"the archive {archive} was damaged or changed since it was written")
         return archive
 
-    async def _places(self, record: BackupRecord, archive: Path) -> tuple[list[Place], list[ContainerDetail]]:
-        """Where everything goes, and who uses it; all of it checked before anything is stopped."""
+    async def _places(
+        self, record: BackupRecord, archive: Path
+    ) -> tuple[list[Place], list[ContainerDetail], list[str]]:
+        """Where everything goes, who uses it, and what only the owner can put back; all of it before anything is
+        stopped."""
         rows = await self._engine.containers(all=True)
         containers = await self._engine.containers_detail([row.id for row in rows])
         places: list[Place] = []
         users: dict[str, ContainerDetail] = {}
+        by_hand: list[str] = []
         for entry in record.targets:
             if entry.get("status") != "included":
                 continue
             using = {container.id: container for container in containers if _destination(container, entry)}
-            places.append(_place(entry, list(using.values())))
-            if await asyncio.to_thread(is_single_file, archive, places[-1].member):
-                raise BackupFailed(
-                    f"{places[-1].name} is a single file, which the engine cannot replace while it is mounted",
-                    hint=f"Take it from {archive} by hand: tar -xzf … {places[-1].member}",
-                )
-            users |= using
+            place = _place(entry, list(using.values()))
+            if place is None:
+                by_hand.append(f"{_name(entry)}: no container has it mounted in a way that it can be written")
+            elif await asyncio.to_thread(is_single_file, archive, place.member):
+                by_hand.append(f"{place.name}: a single file, which the engine cannot replace while it is mounted")
+            else:
+                places.append(place)
+                users |= using
         if not places:
-            raise BackupFailed("the backup holds nothing to restore")
-        return places, list(users.values())
+            hint = f"Create the containers first (docker compose up --no-start), or unpack {archive} by hand."
+            raise BackupFailed("nothing of this backup can be restored: " + "; ".join(by_hand), hint=hint)
+        return places, list(users.values()), by_hand
 
     async def _stop(self, ctx: JobContext, running: Sequence[ContainerDetail]) -> None:
         for container in running:
@@ -171,11 +179,13 @@ def _destination(container: ContainerDetail, entry: Mapping[str, Any], *, rw: bo
     return None
 
 
-def _place(entry: Mapping[str, Any], using: Sequence[ContainerDetail]) -> Place:
+def _name(entry: Mapping[str, Any]) -> str:
     target = entry["target"]
-    name = str(target.get("name") or target.get("path"))
+    return str(target.get("name") or target.get("path"))
+
+
+def _place(entry: Mapping[str, Any], using: Sequence[ContainerDetail]) -> Place | None:
     for container in sorted(using, key=lambda container: container.service != entry.get("service")):
         if destination := _destination(container, entry, rw=True):
-            return Place(str(entry["member"]), name, container.id, destination)
-    hint = "Create the containers first (docker compose up --no-start), with the target mounted writable."
-    raise BackupFailed(f"no container has {name} mounted in a way that it can be written", hint=hint)
+            return Place(str(entry["member"]), _name(entry), container.id, destination)
+    return None
