@@ -183,10 +183,12 @@ class Checkup:
 
 
 def _named_files(containers: Iterable[ContainerSummary]) -> Iterable[str]:
-    from app.adapters.compose import parse_config_files_label
+    from app.adapters.compose import is_generated_override, parse_config_files_label
 
     for container in containers:
-        yield from parse_config_files_label(container.labels.get(CONFIG_FILES_LABEL, ""))
+        for name in parse_config_files_label(container.labels.get(CONFIG_FILES_LABEL, "")):
+            if not is_generated_override(name):
+                yield name
 
 
 def _existing(path: Path) -> Path:

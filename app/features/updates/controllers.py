@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
 
 from app.core.web.auth import identity_of
 from app.core.web.openapi import UNAUTHORISED, ErrorOut
@@ -30,7 +31,7 @@ REFUSED = {
     responses=REFUSED,
 )
 async def update_start(
-    request: Request[Any, Any, Any], data: UpdateInput, updates: NamedDependency[Updates]
+    request: Request[Any, Any, Any], data: JSONBody[UpdateInput], updates: NamedDependency[Updates]
 ) -> JobStarted:
     """Apply a confirmed target digest, or with `mode=dry-run` only tell what would happen."""
     identity = identity_of(request)
