@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailers transfer-encoding upgrade".split()  # noqa: SIM905
 )
+TLS_HELLO = b"\x16"
 
 
 class Closed(Exception):
@@ -49,7 +50,10 @@ class Answer:
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]]]:
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readexactly(1)
+        if head == TLS_HELLO:  # engines try TLS first; unanswered, they would wait ten seconds
+            raise Closed
+        head += await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Closed from error
     first, *lines = head.decode("latin-1").split("\r\n")[:-2]
