@@ -10,9 +10,7 @@ import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.plugins.pydantic import PydanticPlugin
-from litestar.static_files import create_static_files_router
 
 from app.adapters.compose import Compose
 from app.adapters.engine import Engine
@@ -25,11 +23,13 @@ from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
 from app.core.metrics import Metrics
+from app.core.web.assets import Assets, static_handler
 from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
 from app.core.web.problems import HANDLERS
 from app.core.web.view import Pages
 from app.installed import INSTALLED
+from app.openapi import openapi_config
 from app.settings import Settings, project_root
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,7 @@ def build_container(settings: Settings, features: Sequence[Feature] = INSTALLED,
     bus = container.put(EventBus, EventBus())
     container.put(Background, Background())
     container.put(Metrics, Metrics())
+    container.put(Assets, Assets(project_root() / "static"))
     container.put(JobEngine, JobEngine(database, bus, clock))
     container.put(Engine, replaced.get("engine") or Engine(settings.docker_host, docker_config=settings.docker_config))
     container.put(
@@ -74,16 +75,14 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
     return Litestar(
         route_handlers=[
             *(handler for feature in features for handler in feature.handlers),
-            create_static_files_router("/static", [project_root() / "static"], opt={"public": True}),
+            static_handler(container.get(Assets)),
         ],
         lifespan=[lambda app: _lifespan(app, container, features)],
         guards=[require_same_site, require_identity],
         dependencies={name: _provide(container, kind) for name, kind in provided.items()},
         exception_handlers=HANDLERS,
         plugins=[PydanticPlugin(prefer_alias=True)],
-        openapi_config=OpenAPIConfig(
-            title="Dockrev", version=settings.effective_version, path="/schema", use_handler_docstrings=True
-        ),
+        openapi_config=openapi_config(settings.effective_version),
         response_headers=SECURITY_HEADERS,
         request_max_body_size=1_000_000,
         state=State({"container": container, "auth_policy": settings.auth_policy, "pages": container.get(Pages)}),

@@ -38,7 +38,9 @@ class QuietNetwork:
         """Whether this machine lets us make a namespace."""
         if os.geteuid() != 0 or not all(shutil.which(name) for name in ("unshare", "nsenter", "ip")):
             return False
-        return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False, timeout=10).returncode == 0
+        return (
+            subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False, timeout=10).returncode == 0
+        )
 
     def __enter__(self) -> QuietNetwork:
         self._thread.start()

@@ -17,7 +17,8 @@
       if (old.nodeType !== Node.ELEMENT_NODE || fresh.nodeType !== Node.ELEMENT_NODE) return true;
       if (old.tagName === "TIME" && fresh.tagName === "TIME" && old.dateTime === fresh.dateTime && old.dataset.fmt === fresh.dataset.fmt) return false;
       if (old.tagName === "DIALOG" && old.open) return false;
-      if (old.matches("[data-log] > ol, [data-logbar]")) return false; // lines come by themselves, the bar is in the reader's hands
+      if (old.matches("[data-log] > ol")) return false; // lines come by themselves
+      if (old.matches("[data-logbar]") && fresh.querySelector("[data-following]")) return false; // in the reader's hands
       if (dirty(old)) return false;
       if ("row" in old.dataset && sign(old) !== sign(fresh)) changed.add(old);
       return true;

@@ -1,18 +1,15 @@
 """How plain data becomes text on a page: times, sizes, digests, names that somebody else wrote.
 
-`install` puts everything a template may use into a Jinja environment. Functions here are pure but for `Assets`, which
-reads the hash of a static file once. Text from outside (labels, tags, log lines) is always cleaned by `clean`; escaping
-itself is Jinja's work (autoescape).
+`install` puts everything a template may use into a Jinja environment. Functions here are pure. Text from outside
+(labels, tags, log lines) is always cleaned by `clean`; escaping itself is Jinja's work (autoescape).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,6 +17,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from app.core.clock import utc_now
+from app.core.web.assets import Assets
 
 _ANSI: Final = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
@@ -190,23 +188,6 @@ def web_link(address: str | None) -> str | None:
 def compact_json(value: object) -> str:
     """JSON for a hidden form field or a data attribute (escaped by Jinja like any text)."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-class Assets:
-    """Addresses of static files that change with their content, so that they can be cached for ever."""
-
-    def __init__(self, root: Path, prefix: str = "/static") -> None:
-        self._root = root
-        self._prefix = prefix
-        self._known: dict[str, str] = {}
-
-    def __call__(self, name: str) -> str:
-        """`/static/<name>?v=<hash>`; raises `FileNotFoundError` for a file that is not there."""
-        known = self._known.get(name)
-        if known is None:
-            digest = hashlib.sha256((self._root / name).read_bytes()).hexdigest()[:8]
-            known = self._known[name] = f"{self._prefix}/{name}?v={digest}"
-        return known
 
 
 def _icons(assets: Callable[[str], str]) -> Callable[..., Markup]:

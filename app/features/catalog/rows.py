@@ -145,6 +145,7 @@ def rail_of(service: ServiceRecord, record: VersionRecord | None, state: Service
         points.append(candidate)
         if reach is Reach.NONE and candidate.in_reach:
             reach = Reach.PATCH  # a tag that looked fixed was pushed again: it does move
+            points[0] = points[0].model_copy(update={"note": service.image_tag})
     return Rail(reach=reach, points=points)
 
 

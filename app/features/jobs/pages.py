@@ -136,7 +136,7 @@ def _track(job: JobRecord, entry: Mapping[str, Any], names: Names) -> ServiceTra
         to_digest=entry.get("toDigest"),
         state=state,
         steps=_with_steps_to_come(steps, state),
-        started_at=min((step.started_at for step in steps if step.started_at), default=None),
+        started_at=min((s.started_at for s in steps if s.started_at and s.key is not StepKey.QUEUED), default=None),
         finished_at=None
         if state is TrackState.RUNNING
         else max((step.finished_at for step in steps if step.finished_at), default=None),

@@ -9,7 +9,8 @@ from app.core.clock import Clock
 from app.core.events import EventBus
 from app.core.feature import Container, Feature, NavItem
 from app.core.jobs import JobEngine
-from app.core.web.presentation import Assets, install
+from app.core.web.assets import Assets
+from app.core.web.presentation import install
 from app.core.web.view import Pages
 from app.features.backups import Backups
 from app.features.catalog import Catalog
@@ -32,22 +33,22 @@ NAV = (
 )
 
 
-def environment(root: Path) -> Environment:
+def environment(templates: Path, assets: Assets) -> Environment:
     """The templates' environment; a name that is not there is an error, not an empty string."""
     made = Environment(
-        loader=FileSystemLoader(root / "templates"),
+        loader=FileSystemLoader(templates),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return install(made, Assets(root / "static"))
+    return install(made, assets)
 
 
 def _setup(container: Container) -> None:
     settings, jobs, runtime = container.get(Settings), container.get(JobEngine), container.get(Runtime)
     frames = container.put(Frames, Frames(settings, jobs, runtime, NAV))
-    pages = container.put(Pages, Pages(environment(project_root()), frames))
+    pages = container.put(Pages, Pages(environment(project_root() / "templates", container.get(Assets)), frames))
     reads = container.get(JobReads)
     container.put(PageStream, PageStream(container.get(EventBus), jobs, reads, frames, pages))
     container.put(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -83,6 +83,7 @@ class JobTail:
     job_id: str
     last: int
     names: Names
+    seen: set[str] = field(default_factory=set)
 
 
 class PageStream:
@@ -155,13 +156,16 @@ class PageStream:
         if job.status.final:
             yield json_event("job-changed", {"jobId": job.id}, tail.last)
             return
-        for event in self._moving_parts(job, tail.names, rows):
+        moved = {str(row.event()["track"]) for row in rows if row.level == "event" and row.event().get("track")}
+        if not moved <= tail.seen:  # the page may have been read before this service was part of the job
+            tail.seen |= moved
+            yield json_event("job-changed", {"jobId": job.id}, tail.last)
+        for event in self._moving_parts(job, tail.names, moved):
             yield event
 
-    def _moving_parts(self, job: JobRecord, names: Names, rows: Sequence[LogRow]) -> list[ServerSentEvent]:
+    def _moving_parts(self, job: JobRecord, names: Names, moved: set[str]) -> list[ServerSentEvent]:
         row = job_row(job, names)
         events = [html_event("job_now", self._pages.render("jobs/_now.html", job=row, now=row.current))]
-        moved = {row.event().get("track") for row in rows if row.level == "event"}
         for item in tracks_of(job, names):
             if item.service_id in moved or item == row.current:
                 html = self._pages.render("jobs/_track.html", item=item, job=row, oob=True)

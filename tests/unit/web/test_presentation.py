@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.web import presentation as show
+from app.core.web.assets import Assets
 
 NOW = datetime(2026, 11, 22, 14, 39, 1, tzinfo=UTC)
 
@@ -132,8 +133,9 @@ def test_addresses_hold_any_segment() -> None:
 
 def test_assets_change_their_address_with_their_content(tmp_path: Path) -> None:
     (tmp_path / "a.css").write_text("a")
-    first = show.Assets(tmp_path)("a.css")
+    first = Assets(tmp_path)("a.css")
     (tmp_path / "a.css").write_text("b")
-    assert first.startswith("/static/a.css?v=") and show.Assets(tmp_path)("a.css") != first
-    with pytest.raises(FileNotFoundError):
-        show.Assets(tmp_path)("none.css")
+    assert first.startswith("/static/a.css?v=") and Assets(tmp_path)("a.css") != first
+    for name in ("none.css", "../a.css", "/etc/hostname"):
+        with pytest.raises(FileNotFoundError):
+            Assets(tmp_path)(name)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from app.core.web.assets import SCRIPTS, SHEETS, Assets
 from tests.unit.web.pages.cases import ROOT
 
 VENDORED = (ROOT / "static/vendor/VENDORED.md").read_text()
@@ -47,19 +48,15 @@ def test_scripts_need_no_loosened_policy() -> None:
             ), path
 
 
-def test_everything_base_loads_exists_and_is_small() -> None:
+def test_the_bundles_hold_everything_and_are_small() -> None:
+    static = ROOT / "static"
+    assert set(SHEETS) == {path.relative_to(static).as_posix() for path in (static / "css").rglob("*.css")}
+    scripts = {path.relative_to(static).as_posix() for path in static.rglob("*.js")}
+    assert set(SCRIPTS) | {"js/theme.js"} == scripts
+    assets = Assets(static)
+    assert len(assets.get("app.css").content) + len(assets.get("app.js").content) < 130_000
     base = (ROOT / "templates/base.html").read_text()
-    scripts = re.findall(r'"((?:vendor|js)/[\w.-]+\.js)"', base)
-    sheets = re.search(r"for sheet in (\[.*?\])", base)
-    assert len(scripts) == 9 and sheets
-    size = sum((ROOT / "static" / name).stat().st_size for name in scripts)
-    size += sum((ROOT / "static/css" / f"{name}.css").stat().st_size for name in re.findall(r'"([\w/]+)"', sheets[1]))
-    assert size < 130_000
-    on_disk = {
-        path.relative_to(ROOT / "static/css").with_suffix("").as_posix()
-        for path in (ROOT / "static/css").rglob("*.css")
-    }
-    assert on_disk == set(re.findall(r'"([\w/]+)"', sheets[1]))
+    assert re.findall(r"asset\('([\w./]+\.(?:css|js))'\)", base) == ["app.css", "js/theme.js", "app.js"]
 
 
 def test_htmx_is_told_to_evaluate_nothing() -> None:

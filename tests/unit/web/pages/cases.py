@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.web.presentation import Assets, install
+from app.core.web.assets import Assets
+from app.core.web.presentation import install
 from app.features.catalog import plan_schemas as p
 from app.features.catalog import schemas as c
 from app.features.jobs import schemas as j

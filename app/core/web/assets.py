@@ -1,0 +1,99 @@
+"""Static files: addresses that change with their content, all sheets as one file, all scripts as another, and caching.
+
+A page names `asset("app.css")`, `asset("app.js")` or any file under `static/`. The address carries a hash of its
+content (`?v=`); asked for with the right hash it may be kept for ever, otherwise it is asked for again each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from app.core.errors import NotFound
+
+SHEETS: Final = (
+    "css/tokens.css",  # first: it declares the order of the layers
+    "css/base.css",
+    "css/layout.css",
+    *(
+        f"css/components/{name}.css"
+        for name in ("controls", "filters", "table", "rail", "timeline", "log", "notices", "facts", "forms", "overlays")
+    ),
+    "css/state.css",
+)
+SCRIPTS: Final = (
+    "vendor/htmx-2.0.11.min.js",
+    "vendor/idiomorph-ext-0.8.0.min.js",
+    "js/live.js",  # before the extension that asks it for the stream
+    "vendor/htmx-ext-sse-2.2.4.min.js",
+    *(f"js/{name}.js" for name in ("morph", "times", "dialogs", "forms", "log")),
+)
+BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS}
+TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+FOREVER: Final = "public, max-age=31536000, immutable"
+ASK_AGAIN: Final = "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file or bundle as it is sent; `version` is the hash of its content."""
+
+    content: bytes
+    media_type: str
+    version: str
+
+
+class Assets:
+    """Addresses and contents of static files, each read once."""
+
+    def __init__(self, root: Path, prefix: str = "/static") -> None:
+        self._root = root
+        self._prefix = prefix
+        self._names = {
+            path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.suffix in TYPES
+        }
+        self._read: dict[str, Asset] = {}
+
+    def __call__(self, name: str) -> str:
+        """`/static/<name>?v=<hash>`; raises `FileNotFoundError` for a file that is not there."""
+        return f"{self._prefix}/{name}?v={self.get(name).version}"
+
+    def get(self, name: str) -> Asset:
+        """A bundle or a file; raises `FileNotFoundError`. No name leads out of the folder: only known ones are read."""
+        if name not in self._read:
+            parts = BUNDLES.get(name, (name,))
+            if not self._names.issuperset(parts):
+                raise FileNotFoundError(name)
+            content = b"\n".join((self._root / part).read_bytes() for part in parts)
+            self._read[name] = Asset(content, TYPES[Path(name).suffix], hashlib.sha256(content).hexdigest()[:8])
+        return self._read[name]
+
+
+def static_handler(assets: Assets) -> HTTPRouteHandler:
+    """The route of `/static`; open to everybody, since the 401 page needs it too."""
+
+    @get("/static/{name:path}", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+    def static_file(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+        try:
+            asset = assets.get(name.lstrip("/"))
+        except FileNotFoundError as error:
+            raise NotFound("there is nothing at this address") from error
+        lasting = request.query_params.get("v") == asset.version
+        headers = {"Cache-Control": FOREVER if lasting else ASK_AGAIN, "ETag": f'"{asset.version}"'}
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(b"", status_code=304, headers=headers, media_type=asset.media_type)
+        return Response(asset.content, headers=headers, media_type=asset.media_type)
+
+    return static_file
