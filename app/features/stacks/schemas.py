@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
 from app.core.web.schema import ApiInput, ApiModel, Maybe
 from app.features.stacks.models import ProjectStatus
@@ -92,8 +92,15 @@ class ServiceSettingsOut(ApiModel):
 class BackupTargetsIn(ApiInput):
     """Choices to store; a target that is not named has none and counts as inherit."""
 
-    bind_paths: dict[Path, BackupChoice] = Field(default_factory=dict, max_length=MAX_TARGETS)
-    volume_names: dict[VolumeName, BackupChoice] = Field(default_factory=dict, max_length=MAX_TARGETS)
+    bind_paths: dict[Path, BackupChoice] = Field(default_factory=dict)
+    volume_names: dict[VolumeName, BackupChoice] = Field(default_factory=dict)
+
+    @field_validator("bind_paths", "volume_names")
+    @classmethod
+    def _not_too_many(cls, choices: dict[str, BackupChoice]) -> dict[str, BackupChoice]:
+        if len(choices) > MAX_TARGETS:  # not a `max_length`: the framework would document the object as an array
+            raise ValueError(f"at most {MAX_TARGETS} targets")
+        return choices
 
 
 class ServiceSettingsIn(ApiInput):

@@ -1,0 +1,116 @@
+"""One example for each request and answer of the API, by operation id; a test holds them against the models."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_AT: Final = "2026-05-01T10:00:00Z"
+_STACK: Final = "stk_01JT5N3V0QZ8R6W2M4K7C9D1EA"
+_SERVICE: Final = "svc_01JT5N3V0QZ8R6W2M4K7C9D1EB"
+_RULE: Final = "ign_01JT5N3V0QZ8R6W2M4K7C9D1EC"
+_JOB: Final = "job_01JT5N3V0QZ8R6W2M4K7C9D1ED"
+_RUNS: Final = "sha256:" + "4f" * 32
+_NEW: Final = "sha256:" + "9a" * 32
+_OK: Final[dict[str, Any]] = {"ok": True}
+_SCAN: Final = {
+    "repoTagsTotal": 212, "repoTagsConsidered": 40, "manifestsOk": 40, "manifestsTimeout": 0, "manifestsError": 0,
+}  # fmt: skip
+_CHOICES: Final = {
+    "autoRollback": True,
+    "backupTargets": {"bindPaths": {"/srv/demo/data": "inherit"}, "volumeNames": {"demo_db": "force"}},
+    "repoUrl": "https://git.example/acme/web",
+}
+_JOB_OUT: Final = {
+    "id": _JOB, "type": "update", "scope": "service", "stackId": _STACK, "serviceId": _SERVICE, "status": "success",
+    "createdBy": "alice", "reason": "ui", "createdAt": _AT, "startedAt": _AT, "finishedAt": "2026-05-01T10:00:09Z",
+    "allowArchMismatch": False, "backupMode": "inherit", "summary": {"mode": "apply", "stacks": []},
+}  # fmt: skip
+
+REQUESTS: Final[dict[str, Any]] = {
+    "putServiceSettings": _CHOICES,
+    "startCheck": {"scope": "all"},
+    "startRuntimeScan": {"scope": "stack", "stackId": _STACK},
+    "createIgnoreRule": {
+        "scope": {"type": "service", "serviceId": _SERVICE},
+        "match": {"kind": "semver", "value": ">=2.0.0, <3"},
+        "note": "wait for the migration guide",
+    },
+    "deleteIgnoreRule": {"ruleId": _RULE},
+    "refreshVersionInference": {"digest": _RUNS},
+    "startUpdate": {
+        "scope": "service", "serviceId": _SERVICE, "targetTag": "latest", "targetDigest": _NEW, "pullTags": ["1.5.0"],
+        "mode": "apply", "allowArchMismatch": False, "backupMode": "inherit", "reason": "ui",
+    },
+}  # fmt: skip
+
+ANSWERS: Final[dict[str, Any]] = {
+    "version": {"version": "0.1.0"},
+    "startDiscovery": {"jobId": "dsc_01JT5N3V0QZ8R6W2M4K7C9D1EE"},
+    "listDiscoveryProjects": {
+        "projects": [
+            {
+                "project": "demo", "status": "active", "stackId": _STACK, "configFiles": ["/srv/demo/compose.yml"],
+                "lastSeenAt": _AT, "lastScanAt": _AT, "archived": False,
+            }
+        ]
+    },
+    "archiveDiscoveryProject": _OK,
+    "restoreDiscoveryProject": _OK,
+    "archiveStack": _OK,
+    "restoreStack": _OK,
+    "archiveService": _OK,
+    "restoreService": _OK,
+    "putServiceSettings": _OK,
+    "getServiceSettings": _CHOICES,
+    "listStacks": {
+        "stacks": [
+            {
+                "id": _STACK, "name": "demo", "status": "unknown", "services": 3, "updates": 1, "lastCheckAt": _AT,
+                "archived": False, "archivedServices": 0,
+            }
+        ]
+    },
+    "getStack": {
+        "stack": {
+            "id": _STACK,
+            "name": "demo",
+            "archived": False,
+            "compose": {"type": "path", "composeFiles": ["/srv/demo/compose.yml"], "envFile": "/srv/demo/.env"},
+            "services": [
+                {
+                    "id": _SERVICE,
+                    "name": "web",
+                    "image": {"ref": "acme/web:latest", "tag": "latest", "digest": _RUNS, "resolvedTag": "1.4.2"},
+                    "candidate": {
+                        "tag": "latest", "resolvedTag": "1.5.0", "digest": _NEW, "archMatch": "match",
+                        "arch": ["linux/amd64", "linux/arm64"],
+                    },
+                    "settings": _CHOICES,
+                    "archived": False,
+                }
+            ],
+        }
+    },
+    "startCheck": {"checkId": "chk_01JT5N3V0QZ8R6W2M4K7C9D1EF"},
+    "startRuntimeScan": {"jobId": _JOB},
+    "startUpdate": {"jobId": _JOB},
+    "listIgnoreRules": {
+        "rules": [
+            {
+                "id": _RULE, "enabled": True, "scope": {"type": "service", "serviceId": _SERVICE},
+                "match": {"kind": "prefix", "value": "2."}, "note": None,
+            }
+        ]
+    },
+    "createIgnoreRule": {"ruleId": _RULE},
+    "deleteIgnoreRule": {"deleted": True},
+    "getDigestTags": {"digest": _RUNS, "tags": ["1.4.2", "1.4"], "repoTags": ["1.4.2", "1.4", "1.3.0"], "scan": _SCAN},
+    "getDigestTagsSnapshot": {"digest": _RUNS, "tags": ["1.4.2", "1.4"], "checkedAt": _AT, "scan": _SCAN},
+    "refreshVersionInference": {
+        "status": "pending", "serviceId": _SERVICE, "imageRepo": "ghcr.io/acme/web", "digest": _RUNS, "reason": "force",
+    },
+    "listJobs": {"jobs": [_JOB_OUT]},
+    "getJob": {
+        "job": {**_JOB_OUT, "logs": [{"ts": _AT, "level": "info", "msg": "update started by alice"}], "logsLastId": 812}
+    },
+}  # fmt: skip

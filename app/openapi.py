@@ -1,0 +1,72 @@
+"""The OpenAPI document at `/schema`: what the framework writes, completed with what it cannot know."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Request
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from app.api_examples import ANSWERS, REQUESTS
+
+PUBLIC: Final = frozenset({"health", "version"})
+_ENVELOPE: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
+_WORDS: Final = {"400": "something in the request is wrong; `details.field` names it", "401": "no accepted identity"}
+
+
+class Document(JsonRenderPlugin):
+    """Serves the document as JSON at `/schema` and `/schema/openapi.json`."""
+
+    def __init__(self) -> None:
+        super().__init__(path=["/", "/openapi.json"])
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The framework's document, completed."""
+        return super().render(request, complete(openapi_schema))
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Every error is the envelope, every route but the public ones can answer 401, every operation has its example."""
+    paths = {
+        path: {method: _operation(operation) for method, operation in item.items()}
+        for path, item in document["paths"].items()
+    }
+    return {**document, "paths": paths}
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    name = operation.get("operationId", "")
+    responses = {code: dict(response) for code, response in operation.get("responses", {}).items()}
+    for code in ("400", "401"):
+        if code in responses or (code == "401" and name not in PUBLIC):
+            given = responses.get(code, {}).get("description") or _WORDS[code]
+            words = (
+                _WORDS[code] if "Exception" in given or given == "Bad request syntax or unsupported method" else given
+            )
+            responses[code] = {"description": words, "content": _ENVELOPE}
+    if name in ANSWERS:
+        success = "202" if "202" in responses and "200" not in responses else "200"
+        _add_example(responses[success].get("content", {}), ANSWERS[name])
+    done = {**operation, "responses": responses}
+    if name in REQUESTS and "requestBody" in done:
+        body = done["requestBody"] = dict(done["requestBody"])
+        _add_example(body.get("content", {}), REQUESTS[name])
+    return done
+
+
+def _add_example(content: dict[str, Any], example: Any) -> None:
+    if "application/json" in content:
+        content["application/json"] = {**content["application/json"], "example": example}
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """For the application."""
+    return OpenAPIConfig(
+        title="Dockrev",
+        version=version,
+        summary="See what runs on a Docker host, what is new, what it really is, and change it.",
+        path="/schema",
+        use_handler_docstrings=True,
+        render_plugins=[Document()],
+    )
