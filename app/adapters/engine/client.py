@@ -280,9 +280,9 @@ class Engine(Plumbing):
         return len(left)
 
     async def _remove_twin(self, id: str) -> None:
-        # v=True: the image's own anonymous volumes were made for the twin; those of the original are in use and stay.
+        # Without its volumes: a twin has none of its own, they are all the original's.
         with suppress(NoSuchContainer):
-            await self._call(lambda c: c.remove_container(id, v=True, force=True), about=id, again=False)
+            await self._call(lambda c: c.remove_container(id, force=True), about=id, again=False)
 
     async def events(self, since: int | None = None) -> AsyncGenerator[EngineEvent, None]:
         """Events of containers, images and networks, from `since` (an event's `time_ns`, inclusive) or from now.
