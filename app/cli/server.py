@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +45,22 @@ def listen(host: str, port: int, *, variable: str) -> Iterator[socket.socket]:
         yield listener
 
 
+@contextmanager
+def own(path: Path) -> Iterator[socket.socket]:
+    """A socket for the process that started this one; both end together."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(16)
+        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+        yield listener
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 100):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _cannot_listen(host: str, port: int, variable: str, error: OSError) -> Failure:
     if error.errno == errno.EADDRINUSE:
         return Failure(
@@ -60,6 +79,8 @@ def _cannot_listen(host: str, port: int, variable: str, error: OSError) -> Failu
 
 def shown_url(listener: socket.socket) -> str:
     """The address to type into a browser on this machine."""
+    if listener.family == socket.AF_UNIX:
+        return "a private socket"
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104  only compared
         host = "localhost"

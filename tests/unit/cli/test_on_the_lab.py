@@ -42,6 +42,8 @@ def test_check_update_and_restore_without_a_running_dockrev(lab_env: Lab, run: R
     assert {check["status"] for check in run("doctor", "--json").document["checks"]} == {"ok"}
 
     lab.docker("exec", "paper-press-1", "sh", "-c", "echo red > /ink/colour")
-    (backup,) = run("backups", "list", "--stack", "paper", "--json").document["backups"]
+    listed = run("backups", "list", "--stack", "paper", "--json")
+    assert listed.code == 0, listed.err
+    (backup,) = listed.document["backups"]
     assert run("backups", "restore", backup["id"], "--yes").code == 0
     assert "black" in str(lab.docker("exec", "paper-press-1", "cat", "/ink/colour"))
