@@ -233,7 +233,8 @@ async def test_scopes_want_their_ids(api: Api, path: str) -> None:
     "body",
     [
         b"", b"{", b"[]", b'"all"', b"null", b'{"scope":"host"}', b'{"scope":1}', b"{}", b"\xff\xfe",
-        b'{"scope":"all","reason":"x"}', b'{"scope":"service","serviceId":7}', b'{"scope":"stack","stackId":"' + b"x" * 1000 + b'"}',
+        b'{"scope":"all","reason":"x"}', b'{"scope":"service","serviceId":7}',
+        b'{"scope":"stack","stackId":"' + b"x" * 1000 + b'"}',
     ],
 )  # fmt: skip
 async def test_wrong_bodies_are_400(api: Api, path: str, body: bytes) -> None:
