@@ -40,8 +40,10 @@ def lab() -> Iterator[Lab]:
         running.start()
     except LabUnavailable as error:
         pytest.skip(error.reason)
-    with running:
+    try:
         yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ async def _socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             writer.write(b"\x05\x05\x00\x01" + bytes(6))
             return
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
-        await _join(reader, writer, far_reader, far_writer)
+        await join(reader, writer, far_reader, far_writer)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
@@ -102,7 +102,7 @@ async def _socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             writer.close()
 
 
-async def _join(
+async def join(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     far_reader: asyncio.StreamReader,
@@ -131,7 +131,7 @@ async def _inside(path: str) -> None:
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(path)
-        await _join(reader, writer, far_reader, far_writer)
+        await join(reader, writer, far_reader, far_writer)
         writer.close()
 
     server = await asyncio.start_server(forward, "127.0.0.1", PORT)
