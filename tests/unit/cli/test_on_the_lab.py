@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.unit.cli.conftest import Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
@@ -38,7 +38,6 @@ def test_check_update_and_restore_without_a_running_dockrev(lab_env: Lab, run: R
     lab.docker("exec", "paper-press-1", "sh", "-c", "echo black > /ink/colour")
     updated = run("update", "--service", "paper/press", "--yes", "--backup", "force", "--json")
     assert updated.code == 0, updated.err
-    assert run("check", "--exit-code").code == 0
     assert {check["status"] for check in run("doctor", "--json").document["checks"]} == {"ok"}
 
     lab.docker("exec", "paper-press-1", "sh", "-c", "echo red > /ink/colour")
