@@ -7,11 +7,11 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.environment import EnvSettings
 from app.core.web.auth import AuthPolicy, Network
 
 DEFAULT_TRUSTED = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -35,10 +35,10 @@ def build_version() -> str:
         return "0.0.0"
 
 
-class Settings(BaseSettings):
+class Settings(EnvSettings):
     """Read once at start. Blank counts as unset."""
 
-    model_config = SettingsConfigDict(env_prefix="DOCKREV_", env_ignore_empty=True, extra="ignore", frozen=True)
+    env_prefix = "DOCKREV_"
 
     effective_version: str = Field(default_factory=build_version, validation_alias="APP_EFFECTIVE_VERSION")
     http_addr: str = "0.0.0.0:50883"
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     auth_allowed_user: str | None = None
     auth_allowed_group: str | None = None
     auth_allow_anonymous_in_dev: Literal["loopback", "any", "off"] = "loopback"
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(default=DEFAULT_TRUSTED, validate_default=True)
+    trusted_proxies: tuple[Network, ...] = Field(default=DEFAULT_TRUSTED, validate_default=True)
 
     discovery_interval_seconds: int = Field(60, ge=10)
     discovery_max_actions: int = Field(200, ge=1)
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     registry_retry_base_ms: int = Field(250, ge=1)
     registry_retry_max_ms: int = Field(2000, ge=1)
     registry_rate_limit_cooldown_seconds: int = Field(21600, ge=1)
-    plain_http_registries: Annotated[frozenset[str], NoDecode] = frozenset()
+    plain_http_registries: frozenset[str] = frozenset()
     update_idempotent_retry_max_attempts: int = Field(3, ge=1)
     update_idempotent_retry_base_ms: int = Field(300, ge=1)
     update_idempotent_retry_max_ms: int = Field(3000, ge=1)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.core.environment import EnvSettings
 from app.settings import SettingsError, build_version
 
 
-class SupervisorSettings(BaseSettings):
+class SupervisorSettings(EnvSettings):
     """Read once at start. Blank counts as unset."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="DOCKREV_SUPERVISOR_", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    env_prefix = "DOCKREV_SUPERVISOR_"
 
     effective_version: str = Field(default_factory=build_version, validation_alias="APP_EFFECTIVE_VERSION")
     http_addr: str = "0.0.0.0:50884"

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 import pytest
-from pydantic_settings import BaseSettings
 
 from app.cli import COMMANDS, main
 from app.cli.exits import MEANINGS
+from app.core.environment import EnvSettings
 from app.settings import DEFAULT_TRUSTED, IGNORED, Settings
 from app.supervisor.settings import SupervisorSettings
 
@@ -32,12 +32,10 @@ def rows(text: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (.*?) \|", text, re.MULTILINE))
 
 
-def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, str | None]]:
+def variables(settings: type[EnvSettings]) -> Iterator[tuple[str, str | None]]:
     """Each variable and how its default must be written."""
     for name, field in settings.model_fields.items():
-        alias = field.validation_alias
-        variable = str(alias) if alias else f"{settings.model_config.get('env_prefix', '')}{name.upper()}"
-        yield variable, SPELLED[name] if name in SPELLED else spelled(field.default)
+        yield settings.variables()[name], SPELLED[name] if name in SPELLED else spelled(field.default)
 
 
 def spelled(default: Any) -> str:
