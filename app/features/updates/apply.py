@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-from app.adapters.compose import staged_docker_config
 from app.adapters.registry import ImageRef
 from app.core.clock import rfc3339
 from app.core.errors import DockrevError
@@ -131,11 +128,10 @@ class ApplyUpdate:
         self._ctx.merge({"mode": "apply", "stacks": []})
         await self._announce(items)
         outcome = JobOutcome()
-        async with self._staged() as (tools, folder):
-            for plan in plans:
-                outcome = await self._stack(tools, folder, plan)
-                if outcome.status is not JobStatus.SUCCESS:
-                    break
+        for plan in plans:
+            outcome = await self._stack(plan)
+            if outcome.status is not JobStatus.SUCCESS:
+                break
         await self._settle([service for _, service, _ in items])
         if outcome.status is JobStatus.SUCCESS:
             done = f"{len(self._updated)} of {len(items)} updated"
@@ -151,17 +147,7 @@ class ApplyUpdate:
         self._progress("prepare", "preparing", 1.0)
         self._bus.publish(EntitiesChanged("services", frozenset(service.id for _, service, _ in items)))
 
-    @asynccontextmanager
-    async def _staged(self) -> AsyncIterator[tuple[Tools, Path | None]]:
-        """A private copy of the Docker config for the commands of this job (spec §7.8, preparation)."""
-        config = self._tools.settings.docker_config
-        if config is None or config.name != "config.json":
-            yield self._tools, None
-            return
-        async with staged_docker_config(config) as folder:
-            yield self._tools.with_compose(self._tools.compose.with_docker_config(folder)), folder
-
-    async def _stack(self, tools: Tools, folder: Path | None, plan: StackPlan) -> JobOutcome:
+    async def _stack(self, plan: StackPlan) -> JobOutcome:
         summary = StackSummary()
         entry: dict[str, Any] = {"stackId": plan.stack.id, "backup": {}, "update": summary.document(plan.anomalies)}
         self._summaries.append(entry)
@@ -180,7 +166,7 @@ class ApplyUpdate:
                 told = {"error": f"backup failed: {error.message}", "hint": error.hint}
                 return JobOutcome(JobStatus.FAILED, {**told, "failureStep": "backup", "lastError": error.message})
         for service, target in plan.items:
-            result = await self._service(tools, folder, plan, service, target, backup)
+            result = await self._service(plan, service, target, backup)
             self._add(summary, service, result)
             entry["update"] = summary.document(plan.anomalies)
             self._tell()
@@ -222,8 +208,6 @@ class ApplyUpdate:
 
     async def _service(
         self,
-        tools: Tools,
-        folder: Path | None,
         plan: StackPlan,
         service: ServiceRecord,
         target: Target,
@@ -231,13 +215,12 @@ class ApplyUpdate:
     ) -> Result:
         track = self._track(plan.stack, service)
         update = ServiceUpdate(
-            tools,
+            self._tools,
             self._ctx,
             track,
             plan.stack,
             service,
             target,
-            config_folder=folder,
             backup=_backup_facts(backup),
         )
         try:

@@ -19,7 +19,16 @@ from app.features.updates.retries import idempotent
 from app.features.updates.rules.recovery import Step
 from app.features.updates.rules.request import Target
 from app.features.updates.take_back import EngineAway, take_back_or_tell
-from app.features.updates.tools import Tools, bring_housemates, compose_up, forget, note, require_working, tag_image
+from app.features.updates.tools import (
+    Tools,
+    bring_housemates,
+    compose_up,
+    forget,
+    note,
+    require_working,
+    staged_config,
+    tag_image,
+)
 from app.features.updates.track import Track
 
 Ending = Literal["settled", "skipped", "failed", "rolled_back"]
@@ -61,7 +70,6 @@ class ServiceUpdate:
         service: ServiceRecord,
         target: Target,
         *,
-        config_folder: Path | None = None,
         backup: dict[str, Any] | None = None,
     ) -> None:
         self._tools = tools
@@ -71,7 +79,6 @@ class ServiceUpdate:
         self._service = service
         self._target = target
         self._ref = ImageRef.parse(service.image_ref)
-        self._config_folder = config_folder
         self._backup = backup or {}
         self._told = _Told()
 
@@ -91,9 +98,14 @@ class ServiceUpdate:
             self._ctx.log(f"{self._service.name} is left out: {why}", "warn")
             return Result("skipped", why_skipped=why)
         self._track.step("queued", "done")
-        pinned_ref = f"{self._ref.familiar_repo}@{self._target.target_digest}"
-        async with override_file({self._service.name: pinned_ref}) as override:
-            change = await self._begin(before, running, pinned_ref, override)
+        change = await self._read(before, running)
+        async with (
+            staged_config(self._tools) as (self._tools, folder),
+            override_file({self._service.name: change.target_ref}) as override,
+        ):
+            # Written down before anything is touched; also the files, so that a killed process does not leave them.
+            change = replace(change, override_path=str(override), config_folder=str(folder) if folder else None)
+            await self._tools.journal.open(change)
             try:
                 change = await self._pull(change)
             except StepFailed as failed:
@@ -101,10 +113,8 @@ class ServiceUpdate:
                 return self._unchanged(change, failed.failure)
             return await self._replace(change, override)
 
-    async def _begin(
-        self, before: list[ContainerDetail], running: list[ContainerDetail], pinned_ref: str, override: Path
-    ) -> Change:
-        """Write down what runs, before anything is touched."""
+    async def _read(self, before: list[ContainerDetail], running: list[ContainerDetail]) -> Change:
+        """What runs, and who lives in its network."""
         housemates, strangers = await self._housemates(running)
         for name in strangers:
             self._told.warnings.append(
@@ -112,24 +122,20 @@ class ServiceUpdate:
                 f"recreate it after the update, or it has no network"
             )
         first = running[0]
-        change = Change(
+        return Change(
             job_id=self._ctx.job.id,
             stack_id=self._stack.id,
             service_id=self._service.id,
             service=self._service.name,
             project=project_of(self._stack),
             configured_ref=self._service.image_ref,
-            target_ref=pinned_ref,
+            target_ref=f"{self._ref.familiar_repo}@{self._target.target_digest}",
             target_tag=self._target.target_tag,
             old_image_id=first.image_id,
             was_unhealthy=first.health is not None and first.health.status == "unhealthy",
             containers=len(running) if len(before) > 1 else 1,
             housemates=tuple(housemates),
-            override_path=str(override),
-            config_folder=str(self._config_folder) if self._config_folder else None,
         )
-        await self._tools.journal.open(change)
-        return change
 
     # ---- forward
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.adapters.compose import Compose, ComposeCommandFailed, ComposeTimeout, Project, override_file
+from app.adapters.compose import (
+    Compose,
+    ComposeCommandFailed,
+    ComposeTimeout,
+    Project,
+    override_file,
+    staged_docker_config,
+)
 from app.adapters.engine import Engine, EngineError, NoSuchImage
 from app.core.clock import Clock
 from app.core.db import StorageError
@@ -41,6 +48,17 @@ class Tools:
     def watch(self) -> Watch:
         """Judges services with the settle time of the settings."""
         return Watch(self.engine, self.clock, self.settings.update_settle_seconds)
+
+
+@asynccontextmanager
+async def staged_config(tools: Tools) -> AsyncIterator[tuple[Tools, Path | None]]:
+    """The tools with a private copy of the Docker config for their commands (spec §7.8, preparation)."""
+    config = tools.settings.docker_config
+    if config is None or config.name != "config.json":
+        yield tools, None
+        return
+    async with staged_docker_config(config) as folder:
+        yield tools.with_compose(tools.compose.with_docker_config(folder)), folder
 
 
 async def note(tools: Tools, ctx: JobContext, change: Change, step: Step, **facts: Any) -> None:
