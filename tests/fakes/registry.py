@@ -130,5 +130,7 @@ class FakeRegistry(RegistryClient):
 
     async def image_labels(self, ref: ImageRef, digest: str, *, background: bool = False) -> ImageLabels:
         await self._asked("labels", ref, digest, background)
+        if digest not in self.manifests:
+            raise ManifestUnknown(f"{ref.repo} has no {digest} at the registry")
         version = self.manifests[digest].labels.get("org.opencontainers.image.version")
         return ImageLabels(version=version)

@@ -13,7 +13,7 @@ from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
 from app.core.metrics import Metrics
-from app.features.stacks import Runtime, RuntimeChanged, ServiceAdded, ServiceImageChanged, Stacks
+from app.features.stacks import EngineConnected, Runtime, RuntimeChanged, ServiceAdded, ServiceImageChanged, Stacks
 from app.features.versions import rules
 from app.features.versions.checking.checker import Checker
 from app.features.versions.checking.checks import CHECK, Checks, check_scope
@@ -135,6 +135,7 @@ def _setup(container: Container) -> None:
     )
     container.put(RuntimeScans, scans)
     bus.on(RuntimeChanged, scans.note_runtime)
+    bus.on(EngineConnected, scans.note_engine)
     bus.on(ServiceAdded, scans.note_service)
     bus.on(ServiceImageChanged, scans.note_service)
     _keep_alive(container.get(Background), inference, scans, store, settings.runtime_scan_interval_seconds)

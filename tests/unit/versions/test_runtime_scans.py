@@ -9,7 +9,7 @@ import pytest
 from app.adapters.registry import RegistryUnreachable
 from app.core.errors import Conflict, InvalidArgument, NotFound
 from app.core.jobs import JobContext, JobFilter, JobKind, JobOutcome, JobRecord, JobStatus, NewJob
-from app.features.stacks import RuntimeChanged, ServiceAdded
+from app.features.stacks import EngineConnected, RuntimeChanged, ServiceAdded
 from app.features.versions.inference.queue import Reason
 from tests.fakes.registry import digest_of
 from tests.unit.versions.room import Room
@@ -153,6 +153,18 @@ async def test_a_new_service_is_looked_at_by_itself(room: Room) -> None:
     [job] = await scans_of(room)
     await room.finished(job.id)
     assert (await room.record(web)).candidate_digest == new
+
+
+async def test_what_changed_while_the_engine_was_away_is_found(room: Room) -> None:
+    web, _ = await checked(room)
+    room.run("shop", "web", f"{WEB}:latest", digest_of("new"))
+    await room.scans.note_engine(EngineConnected("28.5.1"))
+    await room.scans.look_at_noted()
+    [job] = await scans_of(room)
+    await room.finished(job.id)
+    assert not (await room.record(web)).has_candidate
+    await room.scans.look_at_noted()
+    assert len(await scans_of(room)) == 1
 
 
 async def test_changes_at_the_engine_are_followed(room: Room) -> None:

@@ -13,8 +13,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.core.db import Database
 from app.core.errors import Conflict
 from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, NewJob, Progress
-from app.features.stacks import Runtime, RuntimeDigest, Scope, ServiceRecord, Stacks
-from app.features.stacks.events import RuntimeChanged, ServiceAdded, ServiceImageChanged
+from app.features.stacks import (
+    EngineConnected,
+    Runtime,
+    RuntimeChanged,
+    RuntimeDigest,
+    Scope,
+    ServiceAdded,
+    ServiceImageChanged,
+    ServiceRecord,
+    Stacks,
+)
 from app.features.versions.checking.checker import Checker, Order
 from app.features.versions.checking.checks import check_scope
 from app.features.versions.evidence import Evidence
@@ -72,6 +81,7 @@ class RuntimeScans:
         self._sleep = sleep
         self._moved: set[tuple[str, str]] = set()
         self._moved_ids: set[str] = set()
+        self._everything = False
         self._noted = asyncio.Event()
         jobs.register(JobKind(type=RUNTIME_SCAN, handler=self._run))
 
@@ -128,6 +138,11 @@ class RuntimeScans:
         self._moved_ids.add(event.service_id)
         self._noted.set()
 
+    async def note_engine(self, _: EngineConnected) -> None:
+        """The engine answers (again): anything may have changed while nobody was looking."""
+        self._everything = True
+        self._noted.set()
+
     async def follow(self) -> None:
         """Look at noted services, two seconds after the first note, for ever."""
         while True:
@@ -140,10 +155,11 @@ class RuntimeScans:
         """Compare exactly the noted services; those that a running update has in hand are left to it."""
         moved, self._moved = self._moved, set()
         ids, self._moved_ids = self._moved_ids, set()
+        everything, self._everything = self._everything, False
         services = [
             service
             for service in await self._stacks.select("all")
-            if service.id in ids or (service.project, service.name) in moved
+            if everything or service.id in ids or (service.project, service.name) in moved
         ]
         if not services:
             return
