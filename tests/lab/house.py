@@ -44,7 +44,7 @@ def lab_settings(lab: Lab, folder: Path, **wanted: Any) -> Settings:
     return Settings.model_validate(
         {
             "db_path": folder / "dockrev.sqlite3",
-            "DOCKER_HOST": lab.docker_host,
+            "docker_host": lab.docker_host,
             "docker_config": lab.docker_config / "config.json",
             "compose_bin": str(lab.compose_bin),
             "backup_dir": str(folder / "backups"),
