@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from datetime import timedelta
 
 from app.adapters.registry import Credentials, RegistryClient, RetryPolicy
 from app.core.background import Background, every
@@ -27,6 +28,7 @@ from app.features.versions.inference.queue import Key, Reason, ScanProgress, Tas
 from app.features.versions.inference.snapshots import RETENTION, TTL
 from app.features.versions.inference.worker import Inference
 from app.features.versions.records import (
+    Discovery,
     IgnoreRuleRecord,
     NewVersion,
     Rechecked,
@@ -48,6 +50,7 @@ __all__ = [
     "Checks",
     "DigestTags",
     "DigestTagsNow",
+    "Discovery",
     "Evidence",
     "IgnoreRuleRecord",
     "IgnoreRules",
@@ -76,6 +79,7 @@ __all__ = [
 
 WARM_UP_SECONDS = 600.0
 GC_SECONDS = 86400.0
+DISCOVERIES_KEPT = timedelta(days=180)
 
 
 def registry_client(container: Container) -> RegistryClient:
@@ -138,15 +142,17 @@ def _setup(container: Container) -> None:
     bus.on(EngineConnected, scans.note_engine)
     bus.on(ServiceAdded, scans.note_service)
     bus.on(ServiceImageChanged, scans.note_service)
-    _keep_alive(container.get(Background), inference, scans, store, settings.runtime_scan_interval_seconds)
+    _keep_alive(container, settings.runtime_scan_interval_seconds)
 
 
-def _keep_alive(
-    background: Background, inference: Inference, scans: RuntimeScans, store: DatabaseStore, scan_seconds: float
-) -> None:
+def _keep_alive(container: Container, scan_seconds: float) -> None:
+    inference, scans = container.get(Inference), container.get(RuntimeScans)
+    background = container.get(Background)
+
     async def clean_up() -> None:
         await inference.collect_garbage()
-        await store.purge()
+        await container.get(DatabaseStore).purge()
+        await container.get(Evidence).purge_discoveries(container.get(Clock).now() - DISCOVERIES_KEPT)
 
     background.keep("version inference", inference.run)
     background.keep("version warm-up", lambda: every(WARM_UP_SECONDS, inference.warm_up))

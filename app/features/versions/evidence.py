@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import column, table, update
+from sqlalchemy import column, delete, table, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.db import Database
 from app.features.versions.models import NewVersionDiscovery, ServiceVersion, StackCheck
-from app.features.versions.records import NewVersion, VersionRecord
+from app.features.versions.records import Discovery, NewVersion, VersionRecord
 
 # The stacks room's table, read only to tell whether a row is still about the image its service declares.
 SERVICES: Final = table("services", column("id"), column("image_ref"))
@@ -73,6 +73,26 @@ class Evidence:
             query = query.where(col(StackCheck.stack_id).in_(stack_ids))
         async with self._db.session() as session:
             return dict((await session.exec(query)).all())
+
+    async def discoveries(self, service_id: str, limit: int) -> list[Discovery]:
+        """Candidates first seen for a service, newest first."""
+        query = (
+            select(NewVersionDiscovery)
+            .where(NewVersionDiscovery.service_id == service_id)
+            .order_by(col(NewVersionDiscovery.id).desc())
+            .limit(limit)
+        )
+        async with self._db.session() as session:
+            rows = (await session.exec(query)).all()
+        return [Discovery(**{name: getattr(row, name) for name in Discovery.__dataclass_fields__}) for row in rows]
+
+    async def purge_discoveries(self, before: datetime) -> int:
+        """Forget what was first seen before a moment; returns how many lines."""
+        async with self._db.transaction() as session:
+            gone = await session.exec(
+                delete(NewVersionDiscovery).where(col(NewVersionDiscovery.discovered_at) < before)
+            )
+        return int(gone.rowcount)
 
     async def save(self, found: StackFindings, *, job_id: str | None) -> list[VersionRecord]:
         """Write one stack's findings; returns the records really written.

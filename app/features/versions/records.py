@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -155,6 +155,19 @@ class NewVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """A line of a service's history: this digest was first seen under the tag at `discovered_at`."""
+
+    service_id: str
+    image_ref: str
+    current_digest: str
+    candidate_tag: str
+    candidate_digest: str
+    source_job_id: str | None
+    discovered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Rechecked:
     """What a re-check of one service found (after an update, or on drift)."""
 
@@ -182,13 +195,3 @@ class IgnoreRuleRecord:
     created_at: datetime
     enabled: bool = True
     note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckTotals:
-    """What the summary of a check counts."""
-
-    checked: int = 0
-    with_candidate: int = 0
-    failed: int = 0
-    new_versions: tuple[NewVersion, ...] = field(default=())

@@ -11,7 +11,7 @@ from app.features.versions.evidence import Evidence
 from app.features.versions.inference.fold import keys_of
 from app.features.versions.inference.state import service_state
 from app.features.versions.inference.worker import Inference
-from app.features.versions.records import Snapshot, VersionInference, VersionRecord
+from app.features.versions.records import Discovery, Snapshot, VersionInference, VersionRecord
 
 
 class Versions:
@@ -34,6 +34,10 @@ class Versions:
     async def last_checks(self, stack_ids: Collection[str] | None = None) -> dict[str, datetime]:
         """When each stack was checked last; never checked ones are left out."""
         return await self._evidence.last_checks(stack_ids)
+
+    async def discoveries(self, service_id: str, limit: int = 20) -> list[Discovery]:
+        """What came out for a service, newest first: each candidate digest once, kept for half a year."""
+        return await self._evidence.discoveries(service_id, limit)
 
     async def inference_state(self, records: Iterable[VersionRecord]) -> dict[str, VersionInference]:
         """Per service whether its versions are known, in one query (spec §5.2)."""

@@ -11,7 +11,7 @@ import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.db import Database
-from app.core.errors import Conflict
+from app.core.errors import Conflict, NotFound
 from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, NewJob, Progress
 from app.features.stacks import (
     EngineConnected,
@@ -125,8 +125,7 @@ class RuntimeScans:
 
     async def periodic(self) -> None:
         """One round in the background: a job only when something drifted, and not while one runs."""
-        look = await self._look(await self._stacks.select("all"))
-        await self._start_for(look.drifted)
+        await self._start_for(await self._drifted(await self._stacks.select("all")))
 
     async def note_runtime(self, event: RuntimeChanged) -> None:
         """Containers of these services are others than before."""
@@ -163,11 +162,15 @@ class RuntimeScans:
         ]
         if not services:
             return
-        busy = await self._in_hand()
-        look = await self._look([service for service in services if service.id not in busy])
-        if not await self._start_for(look.drifted):
-            self._moved_ids.update(service.id for service in look.drifted)
+        found = await self._drifted(services)
+        if not await self._start_for(found):
+            self._moved_ids.update(service.id for service in found)
             self._noted.set()
+
+    async def _drifted(self, services: Sequence[ServiceRecord]) -> list[ServiceRecord]:
+        """Those whose running digest is another one than noted, without those in the hands of a running update."""
+        busy = await self._in_hand()
+        return (await self._look([service for service in services if service.id not in busy])).drifted
 
     async def _in_hand(self) -> set[str]:
         async with self._db.session() as session:
@@ -190,6 +193,8 @@ class RuntimeScans:
             )
         except Conflict:
             return False
+        except NotFound:
+            log.info("a drifted service vanished before it was scanned")
         return True
 
     # ---- the job
