@@ -53,17 +53,6 @@ def _few_arenas() -> None:
     mallopt(_M_TRIM_THRESHOLD, 256 * 1024)
 
 
-def _log_without_rich() -> None:
-    """structlog loads rich for coloured tracebacks when it is there: 4 MB that a server has no use for."""
-    if "rich" in sys.modules or "structlog" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # makes the import fail
-    try:
-        import structlog  # noqa: F401
-    finally:
-        del sys.modules["rich"]
-
-
 def settle() -> None:
     """After the imports: what is loaded stays, so the collector need not walk it again and again."""
     gc.collect()
