@@ -24,7 +24,7 @@ from app.features import backups, preferences, stacks, updates, versions
 from app.features.backups import Backups, Restores
 from app.features.preferences import Preferences
 from app.features.stacks import Discovery, ServiceRecord, Stacks
-from app.features.updates import Recovery, UpdateInput, Updates
+from app.features.updates import Recovery, Rollbacks, UpdateInput, Updates
 from app.features.updates.containers import containers_of
 from app.features.versions import Checks, Versions
 from app.settings import Settings
@@ -79,6 +79,10 @@ class House:
     @property
     def recovery(self) -> Recovery:
         return self.container.get(Recovery)
+
+    @property
+    def rollbacks(self) -> Rollbacks:
+        return self.container.get(Rollbacks)
 
     @property
     def backups(self) -> Backups:

@@ -107,6 +107,31 @@ async def test_a_version_that_never_gets_healthy_is_taken_back_with_evidence(cle
     assert track(job, 1) == {"queued": "run", "backup": "skip"}
 
 
+async def test_a_settled_update_can_be_taken_back_on_request(clean_lab: Lab, home: House) -> None:
+    lab, samples = clean_lab, clean_lab.samples("undo")
+    ref = publish(lab, "undo", samples.good("1.0.0"))
+    lab.stack("undo", f"services: {{web: {{image: '{ref}'}}}}").up(wait=True)
+    old = await home.only("undo", "web")
+    old_digest = lab.registry.digest("up/undo", "1")
+    digest = lab.registry.publish("up/undo", "1", samples.good("2.0.0"))
+    await home.look()
+    service = await home.service("undo", "web")
+    assert (await home.rollbacks.target(service.id)).unavailable_reason == "no_matching_update_history"
+    with pytest.raises(Conflict):
+        await home.rollbacks.start(service.id, "tester")
+    job = await home.update("undo", "web")
+    target = await home.rollbacks.target(service.id)
+    assert (target.available, target.target_digest, target.source_update_job_id) == (True, old_digest, job.id)
+    back = await home.finished(await home.rollbacks.start(service.id, "tester"))
+    assert (back.type, back.status) == ("rollback", JobStatus.SUCCESS), await home.log(back.id)
+    assert (await home.only("undo", "web")).image_id == old.image_id
+    assert (await home.engine.image(ref)).id == old.image_id
+    line = back.summary["timeline"][0]
+    assert (line["fromDigest"], line["toDigest"]) == (digest, old_digest)
+    record = (await home.versions.records([service.id]))[service.id]
+    assert (record.current_digest, record.candidate_digest) == (old_digest, digest)
+
+
 async def test_a_crash_loop_without_a_health_check_is_taken_back(clean_lab: Lab, home: House) -> None:
     lab, samples = clean_lab, clean_lab.samples("loop")
     ref = publish(lab, "loop", samples.no_healthcheck("1.0.0"))

@@ -11,15 +11,25 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.events import EventBus
 from app.core.feature import Container, Feature
-from app.core.jobs import JobEngine
+from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome
 from app.features.backups import Backups
 from app.features.preferences import Preferences
 from app.features.stacks import Stacks
 from app.features.updates.controllers import HANDLERS
 from app.features.updates.journal import Journal
 from app.features.updates.plan import LeftOutGroup, PlannedBackup, PlannedService, UpdatePlan
-from app.features.updates.recover import Recovery, rollback_kind
-from app.features.updates.schemas import BackupMode, JobStarted, Mode, Reason, Scope, TargetInput, UpdateInput
+from app.features.updates.recover import RECOVERY, Recovery
+from app.features.updates.rollback import ROLLBACK, Rollbacks
+from app.features.updates.schemas import (
+    BackupMode,
+    JobStarted,
+    Mode,
+    Reason,
+    RollbackTarget,
+    Scope,
+    TargetInput,
+    UpdateInput,
+)
 from app.features.updates.service import Updates
 from app.features.updates.tools import Tools
 from app.features.versions import Checks, Versions
@@ -36,6 +46,8 @@ __all__ = [
     "PlannedService",
     "Reason",
     "Recovery",
+    "RollbackTarget",
+    "Rollbacks",
     "Scope",
     "TargetInput",
     "UpdateInput",
@@ -62,11 +74,16 @@ def _setup(container: Container) -> None:
         ),
     )
     recovery = container.put(Recovery, Recovery(tools, jobs, checks, bus))
-    jobs.register(rollback_kind(recovery))
-    container.put(
-        Updates,
-        Updates(tools, jobs, container.get(Versions), checks, container.get(Backups), container.get(Preferences), bus),
-    )
+    versions = container.get(Versions)
+    updates = Updates(tools, jobs, versions, checks, container.get(Backups), container.get(Preferences), bus)
+    container.put(Updates, updates)
+    rollbacks = container.put(Rollbacks, Rollbacks(updates, jobs, container.get(Stacks), versions))
+
+    async def roll_back(ctx: JobContext) -> JobOutcome:
+        """Both ways back are jobs of one type: the one after an interruption and the one on request."""
+        return await (recovery.run(ctx) if ctx.job.payload.get("kind") == RECOVERY else rollbacks.run(ctx))
+
+    jobs.register(JobKind(ROLLBACK, roll_back))
 
 
 async def _start(container: Container) -> None:
@@ -82,6 +99,6 @@ FEATURE = Feature(
     name="updates",
     setup=_setup,
     handlers=HANDLERS,
-    provides={"updates": Updates, "recovery": Recovery},
+    provides={"updates": Updates, "recovery": Recovery, "rollbacks": Rollbacks},
     start=_start,
 )

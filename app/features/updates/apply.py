@@ -109,7 +109,9 @@ class ApplyUpdate:
         checks: Checks,
         bus: EventBus,
         ctx: JobContext,
+        facts: Mapping[str, Mapping[str, Any]],
     ) -> None:
+        self._facts = facts
         self._tools = tools
         self._backups = backups
         self._preferences = preferences
@@ -143,7 +145,8 @@ class ApplyUpdate:
         records = await self._versions.records([service.id for _, service, _ in items])
         for stack, service, target in items:
             track = self._track(stack, service)
-            track.step("queued", "run", **line_facts(stack, service, target, records.get(service.id)))
+            facts = line_facts(stack, service, target, records.get(service.id))
+            track.step("queued", "run", **{**facts, **self._facts.get(service.id, {})})
         self._progress("prepare", "preparing", 1.0)
         self._bus.publish(EntitiesChanged("services", frozenset(service.id for _, service, _ in items)))
 

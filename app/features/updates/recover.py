@@ -17,7 +17,7 @@ from app.adapters.compose import ComposeError, is_generated_override
 from app.adapters.engine import EngineError, EngineUnreachable
 from app.core.errors import AdapterError, DockrevError
 from app.core.events import EntitiesChanged, EventBus
-from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, JobStatus, NewJob, Progress
+from app.core.jobs import JobContext, JobEngine, JobOutcome, JobStatus, NewJob, Progress
 from app.features.updates import evidence
 from app.features.updates.containers import containers_of
 from app.features.updates.orphans import wait_for_orphans
@@ -210,8 +210,3 @@ def _remove_files(change: Change) -> None:
     folder = Path(change.config_folder) if change.config_folder else None
     if folder is not None and folder.name.startswith(CONFIG_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def rollback_kind(recovery: Recovery) -> JobKind:
-    """The job type that recoveries run as."""
-    return JobKind(ROLLBACK, recovery.run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -185,8 +185,14 @@ class Updates:
         plans = await self._plans(ctx.job, targets)
         if ctx.job.payload["mode"] == Mode.DRY_RUN.value:
             return dry_run(ctx, plans, await self._versions.records(list(targets)))
+        return await self.apply(ctx, plans)
+
+    async def apply(
+        self, ctx: JobContext, plans: Sequence[StackPlan], facts: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> JobOutcome:
+        """Do it, inside the job of `ctx`; `facts` overrule what the timeline tells of a service's versions."""
         update = ApplyUpdate(
-            self._tools, self._backups, self._preferences, self._versions, self._checks, self._bus, ctx
+            self._tools, self._backups, self._preferences, self._versions, self._checks, self._bus, ctx, facts or {}
         )
         return await update.run(plans)
 
