@@ -7,13 +7,13 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with everything pinned; at once when nothing changed
-	@scripts/setup
+	@.ci/setup
 
 run: setup ## Dockrev on this machine's Docker engine; the sandbox where there is none
-	@scripts/run
+	@.ci/serve
 
 demo: setup ## always the sandbox: an engine, a registry and four stacks of its own
-	@scripts/run --sandbox
+	@.ci/serve --sandbox
 
 test: setup ## the whole suite; brings up lab and Chromium itself
 	@.venv/bin/python -m tests.suite unit lab e2e
@@ -28,13 +28,13 @@ test-e2e: setup ## the journeys in Chromium
 	@.venv/bin/python -m tests.suite e2e
 
 lint: setup ## ruff, mypy --strict, import-linter, djlint
-	@scripts/lint
+	@.ci/lint
 
 format: setup ## let ruff put the Python files into shape
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
 lock: setup ## renew the lock files from pyproject.toml
-	@scripts/lock
+	@.ci/lock
 
 bench: setup ## measure, and write the figures into the README
 	@.venv/bin/python -m tests.bench
