@@ -51,8 +51,11 @@ class House:
         return self.lab.docker("inspect", "--format", "{{.State.Running}}", self.container()).strip() == "true"
 
     def update(self, **more: Any) -> str:
-        """Start an update over the API; the job's id."""
-        body = {"scope": "service", "serviceId": self.service_id, "mode": "apply", "reason": "ui", **more}
+        """Start an update to the candidate over the API; the job's id."""
+        detail = self.server.call("GET", f"/api/stacks/{self.stack_id}")["stack"]
+        candidate = next(service["candidate"] for service in detail["services"] if service["id"] == self.service_id)
+        target = {"targetTag": candidate["tag"], "targetDigest": candidate["digest"], "pullTags": []}
+        body = {"scope": "service", "serviceId": self.service_id, "mode": "apply", "reason": "ui", **target, **more}
         job_id: str = self.server.call("POST", "/api/updates", body)["jobId"]
         return job_id
 

@@ -140,5 +140,14 @@ async def _inside(path: str) -> None:
 
 
 if __name__ == "__main__":
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+    for command in (
+        "link set lo up",
+        # without an interface that has an address and a route, a browser takes itself for offline
+        "link add quiet0 type veth peer name quiet1",
+        "addr add 192.0.2.2/24 dev quiet0",
+        "link set quiet0 up",
+        "link set quiet1 up",
+        "route add default via 192.0.2.1",
+    ):
+        subprocess.run(["ip", *command.split()], check=True, timeout=10)
     asyncio.run(_inside(sys.argv[1]))

@@ -33,7 +33,7 @@ def test_find_check_look_try_and_update(page: Page, server: Server, lab: Lab, sa
     expect(overview.row("paperboy")).to_contain_text("1.4.3", timeout=LONG)
 
     # the evidence
-    overview.row("paperboy").get_by_role("link", name="paperboy", exact=True).click()
+    overview.link("paperboy").click()
     service.says("paperboy")
     expect(service.update).to_contain_text("sha256:")
     expect(service.update).to_contain_text("linux/amd64 present")

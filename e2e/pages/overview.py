@@ -15,10 +15,14 @@ class OverviewScreen(Screen):
         self.search = page.locator("#q")
         self.issues = page.locator("#issues .issue")
 
+    def link(self, service: str) -> Locator:
+        """The way to a service's page."""
+        return self.row(service).locator("td.name a")
+
     def row(self, service: str) -> Locator:
         """The line of a service."""
         return self.page.locator("#decisions tr[data-row]").filter(
-            has=self.page.get_by_role("link", name=service, exact=True)
+            has=self.page.locator("td.name").get_by_role("link", name=service, exact=True)
         )
 
     def open_dialog(self, service: str) -> Locator:

@@ -15,9 +15,13 @@ class ServicesScreen(Screen):
         self.search = page.locator("#q")
         self.rows = page.locator("#stacks tr[data-row]")
 
+    def link(self, service: str) -> Locator:
+        """The way to a service's page."""
+        return self.row(service).locator("td.name a")
+
     def row(self, service: str) -> Locator:
         """The line of a service."""
-        return self.rows.filter(has=self.page.get_by_role("link", name=service, exact=True))
+        return self.rows.filter(has=self.page.locator("td.name").get_by_role("link", name=service, exact=True))
 
     def filter(self, name: str) -> Locator:
         """The link of a filter."""
