@@ -21,7 +21,7 @@ T = TypeVar("T", bound=BaseModel)
 Shape = Literal["json", "page", "fragment"]
 AnyRequest = Request[Any, Any, Any]
 VARY = {"Vary": "Accept, HX-Request"}
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"  # the framework adds the charset
 
 
 class View(Response[T], Generic[T]):
