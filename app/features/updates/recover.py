@@ -33,6 +33,8 @@ ROLLBACK: Final = "rollback"
 RECOVERY: Final = "recovery"
 ENGINE_PATIENCE_SECONDS: Final = 900.0
 ENGINE_LOOK_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 60.0
+RETRY_AT_MOST_SECONDS: Final = 3600.0
 CONFIG_PREFIX: Final = "dockrev-docker-config-"
 
 
@@ -46,17 +48,25 @@ class Recovery:
         self._bus = bus
         self._lock = asyncio.Lock()
         self._working: dict[tuple[str, str], str] = {}
+        self._tries: dict[tuple[str, str], tuple[int, float]] = {}
 
     async def begin(self) -> list[str]:
-        """Start a job for every open row of the journal that no running job works on; their ids."""
+        """Start a job for every open row of the journal that no running job works on; their ids.
+
+        May be called again and again: what could not be put right is tried again after 1, 2, 4 … 60 minutes.
+        """
         started: list[str] = []
         async with self._lock:
             for change in await self._tools.journal.all():
                 key = (change.job_id, change.service_id)
                 busy = {change.job_id, self._working.get(key, "")}
-                if not busy & self._jobs.running:
-                    self._working[key] = await self._submit(change)
-                    started.append(self._working[key])
+                tries, due = self._tries.get(key, (0, 0.0))
+                now = self._tools.clock.monotonic()
+                if busy & self._jobs.running or now < due:
+                    continue
+                self._tries[key] = (tries + 1, now + min(RETRY_SECONDS * 2 ** min(tries, 10), RETRY_AT_MOST_SECONDS))
+                self._working[key] = await self._submit(change)
+                started.append(self._working[key])
         return started
 
     async def _submit(self, change: Change) -> str:
