@@ -1,4 +1,4 @@
-"""Rows of evidence: read in one query, written per stack in one transaction (spec §4, §7.5)."""
+"""Rows of evidence: read in one query, written together in one transaction (spec §4, §7.5)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _SELECTED: Final = tuple(getattr(ServiceVersion, name) for name in _COLUMNS)
 
 
 @dataclass(slots=True)
-class StackFindings:
-    """What a check found out about the services of one stack, to be written together.
+class Findings:
+    """What a check found out about the services of some stacks, to be written together.
 
     `changed` are complete new records (their `revision` is the one that was read); `confirmed` are services whose
     evidence stands as it is, of which only the time of the check changes; `failed` keep theirs, time included.
     """
 
-    stack_id: str | None
     at: datetime
+    stack_ids: list[str] = field(default_factory=list)
     changed: list[VersionRecord] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -94,11 +94,11 @@ class Evidence:
             )
         return int(gone.rowcount)
 
-    async def save(self, found: StackFindings, *, job_id: str | None) -> list[VersionRecord]:
-        """Write one stack's findings; returns the records really written.
+    async def save(self, found: Findings, *, job_id: str | None) -> list[VersionRecord]:
+        """Write findings in one transaction; returns the records really written.
 
-        Left out are services that vanished or got another image meanwhile, and those about which somebody (an
-        update, another check) has found something newer since the evidence was read.
+        The stacks in `stack_ids` count as checked at `at`. Left out are services that vanished or got another image
+        meanwhile, and those about which somebody (an update, another check) found something newer since the reading.
         """
         async with self._db.transaction() as session:
             written = await self._save_changed(session, found.changed)
@@ -110,8 +110,9 @@ class Evidence:
                 )
             if found.failed:
                 await self._save_failures(session, found)
-            if found.stack_id is not None:
-                await session.exec(_upsert_stack_check(found.stack_id, found.at))
+            if found.stack_ids:
+                rows = [{"stack_id": stack_id, "last_check_at": found.at} for stack_id in found.stack_ids]
+                await (await session.connection()).execute(_upsert_stack_check(), rows)
             ids = {record.service_id for record in written}
             if new := [version for version in found.new_versions if version.service_id in ids]:
                 await self._save_discoveries(session, new, found.at, job_id)
@@ -134,7 +135,7 @@ class Evidence:
             await connection.execute(_upsert_record(), [_row(record) for record in written])
         return written
 
-    async def _save_failures(self, session: AsyncSession, found: StackFindings) -> None:
+    async def _save_failures(self, session: AsyncSession, found: Findings) -> None:
         table_ = ServiceVersion.__table__  # type: ignore[attr-defined]
         for text in set(found.failed.values()):
             ids = [service_id for service_id, said in found.failed.items() if said == text]
@@ -193,8 +194,8 @@ def _upsert_record() -> Any:
     )
 
 
-def _upsert_stack_check(stack_id: str, at: datetime) -> Any:
-    statement = insert(StackCheck).values(stack_id=stack_id, last_check_at=at)
+def _upsert_stack_check() -> Any:
+    statement = insert(StackCheck)
     return statement.on_conflict_do_update(
         index_elements=["stack_id"], set_={"last_check_at": statement.excluded.last_check_at}
     )

@@ -1,4 +1,4 @@
-"""Examining services: one look at the engine, each tag asked once, evidence written stack by stack (spec §7.5)."""
+"""Examining services: one look at the engine, each tag asked once, news written first (spec §7.5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.adapters.registry import ImageRef, InvalidReference, RegistryClient, RegistryError
 from app.core.clock import Clock
@@ -14,13 +14,15 @@ from app.core.events import EntitiesChanged, EventBus
 from app.features.stacks import Runtime, RuntimeDigest, ServiceRecord
 from app.features.versions.checking.assess import Finding, assess, only_time_passed
 from app.features.versions.checking.requests import Pair, TagQuestion, TagQuestions
-from app.features.versions.evidence import Evidence, StackFindings
+from app.features.versions.evidence import Evidence, Findings
 from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.fold import folded, keys_of
 from app.features.versions.inference.queue import Key, Reason
 from app.features.versions.inference.worker import Inference
 from app.features.versions.records import IgnoreRuleRecord, NewVersion, Rechecked, VersionRecord
 from app.features.versions.store import DatabaseStore
+
+KEPT_TOGETHER: Final = 50  # services whose unchanged evidence is written in one transaction
 
 
 class Reporter(Protocol):
@@ -105,16 +107,20 @@ class Checker:
     ) -> Examined:
         """Find out and keep what runs and what is new. Failing registries and engines are told, never raised."""
         known = await self._read(services, report)
-        examined = Examined()
+        examined, seen = Examined(), list[Finding]()
         questions = _questions(services, known)
         async with TagQuestions(self._client, questions, background=order.background, sleep=self._sleep) as asked:
             ordered = sorted(services, key=lambda service: service.stack_id)  # stable: by name inside
-            for stack_id, group in groupby(ordered, key=lambda service: service.stack_id):
+            for _, group in groupby(ordered, key=lambda service: service.stack_id):
                 members = list(group)
-                findings = [await _find(asked, service, known) for service in members if service.id in known.refs]
-                await self._keep(stack_id, findings, known, order, examined, report)
+                seen += [await _find(asked, service, known) for service in members if service.id in known.refs]
+                # Stacks without anything new wait for company: a transaction costs more than what they write.
+                if len(seen) >= KEPT_TOGETHER or self._has_news(seen, known):
+                    await self._keep(seen, known, order, examined, report)
+                    seen = []
                 if done is not None:
-                    done(len(examined.results), members[0].stack_name)
+                    done(len(examined.results) + len(seen), members[0].stack_name)
+            await self._keep(seen, known, order, examined, report)
         await self._store.flush()
         await self._inference.refresh_missing(examined.lookups)
         return examined
@@ -136,27 +142,23 @@ class Checker:
         await self._store.load({ref.repo for ref in refs.values()})
         return _Known(records, ignore, digests, refs)
 
-    async def _keep(
-        self,
-        stack_id: str,
-        findings: Sequence[Finding],
-        known: _Known,
-        order: Order,
-        examined: Examined,
-        report: Reporter,
-    ) -> None:
+    def _has_news(self, findings: Sequence[Finding], known: _Known) -> bool:
         now = self._clock.now()
-        batch = StackFindings(stack_id if order.whole_stacks else None, now)
-        after = {
-            found.service.id: assess(
-                found,
-                known.ignore.get(found.service.id, ()),
-                host_platform=self._client.host_platform,
-                at=now,
-                forget=order.forget,
-            )
-            for found in findings
-        }
+        return any(not only_time_passed(found.before, self._assess(found, known, now, False)) for found in findings)
+
+    def _assess(self, found: Finding, known: _Known, now: datetime, forget: bool) -> VersionRecord:
+        rules, platform = known.ignore.get(found.service.id, ()), self._client.host_platform
+        return assess(found, rules, host_platform=platform, at=now, forget=forget)
+
+    async def _keep(
+        self, findings: Sequence[Finding], known: _Known, order: Order, examined: Examined, report: Reporter
+    ) -> None:
+        if not findings:
+            return
+        now = self._clock.now()
+        stack_ids = list(dict.fromkeys(found.service.stack_id for found in findings))
+        batch = Findings(now, stack_ids if order.whole_stacks else [])
+        after = {found.service.id: self._assess(found, known, now, order.forget) for found in findings}
         moved = [after[f.service.id] for f in findings if not only_time_passed(f.before, after[f.service.id])]
         after.update(await self._with_cached_versions(moved))
         for found in findings:
@@ -165,13 +167,14 @@ class Checker:
         new = [version for version in batch.new_versions if version.service_id in written]
         examined.new_versions += new
         _tell(findings, new, report)
-        self._publish(stack_id, findings)
+        self._bus.publish(EntitiesChanged("services", frozenset(after)))
+        self._bus.publish(EntitiesChanged("stacks", frozenset(stack_ids)))
 
     def _sort_in(
         self,
         found: Finding,
         record: VersionRecord,
-        batch: StackFindings,
+        batch: Findings,
         examined: Examined,
         order: Order,
         now: datetime,
@@ -211,11 +214,6 @@ class Checker:
             )
             for record in records
         }
-
-    def _publish(self, stack_id: str, findings: Sequence[Finding]) -> None:
-        if findings:
-            self._bus.publish(EntitiesChanged("services", frozenset(found.service.id for found in findings)))
-            self._bus.publish(EntitiesChanged("stacks", frozenset({stack_id})))
 
 
 def _questions(services: Sequence[ServiceRecord], known: _Known) -> list[TagQuestion]:
