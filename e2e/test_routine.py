@@ -146,6 +146,8 @@ def test_the_whole_routine_on_a_phone(new_context: NewContext, server: Server, l
     expect(overview.heading).to_contain_text("ready", timeout=SOON)
     overview.row("pocket").get_by_role("link", name="Update pocket").tap()
     expect(overview.dialog).to_be_visible(timeout=SOON)
+    choice = overview.dialog.get_by_role("radiogroup", name="Backup before it").bounding_box()
+    assert choice is not None and choice["width"] > 150 and choice["height"] < 60, "the choices stand side by side"
     overview.dialog.get_by_role("button", name="Update pocket").tap()
     job.arrived()
     job.ends("settled")

@@ -110,6 +110,7 @@ def test_a_reload_in_the_middle_shows_what_is_true(page: Page, server: Server, l
     job_id = house.update()
     job.open(f"/queue/{job_id}")
     expect(job.step("Health")).to_have_attribute("data-s", "run", timeout=LONG)
+    expect(page.locator(".head .meta")).to_contain_text("Health", timeout=SOON)
     lines = job.lines.count()
     page.reload()
     expect(job.step("Health")).to_have_attribute("data-s", "run")

@@ -18,7 +18,7 @@ class JobScreen(Screen):
 
     def arrived(self) -> str:
         """Wait until the browser is on a job's page; the job's id."""
-        self.page.wait_for_url("**/queue/job_*", timeout=SOON)
+        self.page.wait_for_url("**/queue/*_*", timeout=SOON)
         return self.page.url.rsplit("/", 1)[1].partition("#")[0].partition("?")[0]
 
     def step(self, name: str) -> Locator:

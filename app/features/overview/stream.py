@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
@@ -83,7 +83,6 @@ class JobTail:
     job_id: str
     last: int
     names: Names
-    seen: set[str] = field(default_factory=set)
 
 
 class PageStream:
@@ -157,8 +156,7 @@ class PageStream:
             yield json_event("job-changed", {"jobId": job.id}, tail.last)
             return
         moved = {str(row.event()["track"]) for row in rows if row.level == "event" and row.event().get("track")}
-        if not moved <= tail.seen:  # the page may have been read before this service was part of the job
-            tail.seen |= moved
+        if moved:  # a step has begun or ended: heading, counts, and services that were not part of the job before
             yield json_event("job-changed", {"jobId": job.id}, tail.last)
         for event in self._moving_parts(job, tail.names, moved):
             yield event
