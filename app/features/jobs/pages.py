@@ -124,6 +124,7 @@ def _track(job: JobRecord, entry: Mapping[str, Any], names: Names) -> ServiceTra
     stack_id, stack_name, service_name = names.services.get(service_id, (str(entry.get("stackId", "")), "", ""))
     label_stack, _, label_service = str(entry.get("label", "")).rpartition("/")
     steps = [step for item in entry.get("steps", []) if (step := _step(item, entry)) is not None]
+    _leave_queue(steps)
     state = _track_state(job, steps)
     return ServiceTrack(
         service_id=service_id,
@@ -164,6 +165,14 @@ def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
         if state is StepState.RUN:
             step.percent = entry.get("pullPercent")
     return step
+
+
+def _leave_queue(steps: Sequence[Step]) -> None:
+    """A stack is backed up before its services are taken one by one: whoever is at a later step waits no more."""
+    later = [step.started_at for step in steps if step.key is not StepKey.QUEUED and step.started_at]
+    for step in steps:
+        if later and step.key is StepKey.QUEUED and step.state is StepState.RUN:
+            step.state, step.finished_at = StepState.DONE, min(later)
 
 
 def _with_steps_to_come(steps: list[Step], state: TrackState) -> list[Step]:
