@@ -94,6 +94,11 @@ ANSWERS: Final[dict[str, Any]] = {
     "startCheck": {"checkId": "chk_01JT5N3V0QZ8R6W2M4K7C9D1EF"},
     "startRuntimeScan": {"jobId": _JOB},
     "startUpdate": {"jobId": _JOB},
+    "startRollback": {"jobId": _JOB},
+    "rollbackTarget": {
+        "available": True, "currentDigest": _NEW, "currentDisplayTag": "1.5.0", "targetDigest": _RUNS,
+        "targetDisplayTag": "1.4.2", "sourceUpdateJobId": _JOB, "sourceFinishedAt": _AT,
+    },
     "listIgnoreRules": {
         "rules": [
             {
