@@ -146,9 +146,7 @@ async def test_a_project_is_found_by_its_start_and_lives_through_its_changes(
     assert [service.name for service in (await room.stack("found")).services] == ["web"]
 
 
-async def test_health_is_told_and_a_killed_container_is_seen_at_once(
-    room: Room, clean_lab: Lab, paperboy: str
-) -> None:
+async def test_health_is_told_and_a_killed_container_is_seen_at_once(room: Room, clean_lab: Lab, paperboy: str) -> None:
     stack = clean_lab.stack("quick", f"services: {{web: {{image: '{paperboy}'}}}}\n")
     await asyncio.to_thread(stack.up, wait=True)
     await room.discovery.scan()

@@ -125,7 +125,11 @@ async def test_services_are_synced_by_name_and_keep_their_settings(room: Room) -
     await actions(room)
     before = {service.name: service for service in (await room.stack("shop")).services}
     await room.stacks.save_service_settings(
-        before["web"].id, auto_rollback=False, bind_paths={"/data": "force"}, volume_names={}, repo_url="https://x.org/y"
+        before["web"].id,
+        auto_rollback=False,
+        bind_paths={"/data": "force"},
+        volume_names={},
+        repo_url="https://x.org/y",
     )
     room.events(ServiceImageChanged)
     room.write("shop", "services: {web: {image: 'nginx:2'}, new: {image: 'redis'}}\n")
@@ -216,9 +220,7 @@ async def test_unusable_labels_make_the_project_invalid(room: Room, label: str |
         ),
     ],
 )
-async def test_bad_files_make_the_project_invalid_and_leave_its_stack_alone(
-    room: Room, text: str, reason: str
-) -> None:
+async def test_bad_files_make_the_project_invalid_and_leave_its_stack_alone(room: Room, text: str, reason: str) -> None:
     path = room.run("shop")
     await actions(room)
     stack = await room.stack("shop")
