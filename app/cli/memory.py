@@ -12,7 +12,7 @@ import sys
 import typing
 import warnings
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
-from importlib.util import MAGIC_NUMBER, cache_from_source
+from importlib.util import MAGIC_NUMBER, LazyLoader, cache_from_source, find_spec, module_from_spec
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -72,9 +72,21 @@ def _leave_out() -> None:
     # requests guesses encodings with it, the engine always speaks UTF-8: 1 MB.
     sys.modules.setdefault("charset_normalizer", None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
-    # uvicorn's reloader and its several processes: 0.5 MB.
-    for name in ("uvicorn.supervisors", "uvicorn._subprocess"):
+    # uvicorn's reloader and its several processes, the object layer of the Docker SDK, a server of metrics: 1.2 MB.
+    for name in ("uvicorn.supervisors", "uvicorn._subprocess", "docker.client", "wsgiref.simple_server"):
         sys.modules.setdefault(name, _Unused(name))
+    # Litestar writes the API's document as YAML with it, when somebody asks: 0.8 MB.
+    _later("yaml")
+
+
+def _later(name: str) -> None:
+    """Load a module when the first of its names is used."""
+    spec = find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
 
 
 def _few_arenas() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from sys import intern
 from weakref import WeakValueDictionary
 
 from app.adapters.registry.auth import Authenticator
@@ -228,7 +229,8 @@ class RegistryClient:
         self, ref: ImageRef, tag: str, known: Validator | None, answer: Answer, digest: str, media_type: str
     ) -> Resolved:
         etag = answer.headers.get("etag")
-        etag = etag if etag and len(etag) <= 300 else None
+        # Most registries quote the digest, which is what is asked with where no etag is known.
+        etag = etag if etag and len(etag) <= 300 and etag != f'"{digest}"' else None
         same = known is not None and (known.etag, known.digest, known.media_type) == (etag, digest, media_type)
         if not same:
             now = rfc3339(self._clock.now())
@@ -289,7 +291,7 @@ def _digest_header(answer: Answer) -> str | None:
 
 def _media_type(answer: Answer) -> str:
     stated: str = answer.headers.get("content-type", "")
-    return stated.partition(";")[0].strip().lower()[:200]
+    return intern(stated.partition(";")[0].strip().lower()[:200])  # kept for thousands of tags
 
 
 def _kind(media_type: str) -> bool | None:

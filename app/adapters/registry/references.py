@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from sys import intern
 
 from app.adapters.registry.errors import InvalidReference
 
@@ -54,7 +55,7 @@ class ImageRef:
     @property
     def repo(self) -> str:
         """Canonical `<registry>/<name>`, e.g. `docker.io/library/nginx`."""
-        return f"{self.registry}/{self.name}"
+        return intern(f"{self.registry}/{self.name}")  # part of the key of thousands of tags
 
     @property
     def api_host(self) -> str:
