@@ -8,7 +8,7 @@ from app.features.catalog import api, controllers, inference_page
 from app.features.catalog.controllers import LIVE, checked_state
 from app.features.catalog.pages import CatalogPages
 from app.features.catalog.reads import Catalog, Known, group_of, problems_of
-from app.features.catalog.rows import OPEN_STATES, by_state, matches, state_counts
+from app.features.catalog.rows import OPEN_STATES, PLACE, Seen, state_counts
 from app.features.jobs import JobReads
 from app.features.stacks import Runtime, Stacks
 from app.features.updates import Updates
@@ -19,12 +19,12 @@ __all__ = [
     "FEATURE",
     "LIVE",
     "OPEN_STATES",
+    "PLACE",
     "Catalog",
     "Known",
-    "by_state",
+    "Seen",
     "checked_state",
     "group_of",
-    "matches",
     "problems_of",
     "state_counts",
 ]

@@ -93,7 +93,7 @@ class CatalogPages:
             archived_total=sum(stack.archived for stack in known.stacks)
             + sum(service.archived for stack in known.stacks for service in stack.services),
             discovered_at=max((p.last_scan_at for p in known.projects if p.last_scan_at), default=None),
-            counts=state_counts(rows, first="all"),
+            counts=state_counts((row.state for row in rows), first="all"),
             query=query,
             groups=wanted,
             problems=problems_of(known.projects, archived=query.archived),

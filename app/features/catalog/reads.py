@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus
-from app.features.catalog.rows import Busy, by_state, matches, service_row, state_counts
-from app.features.catalog.schemas import DiscoveryProblem, ServiceRow, StackGroup
+from app.features.catalog.rows import Busy, Seen, by_state, matches, service_row, service_state, state_counts
+from app.features.catalog.schemas import DiscoveryProblem, ServiceRow, ServiceState, StackGroup
 from app.features.jobs import Names
 from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks
 from app.features.versions import VersionInference, VersionRecord, Versions
@@ -69,10 +69,14 @@ class Catalog:
             is_dockrev=self._versions.is_dockrev(service.image_ref),
         )
 
-    def rows(self, known: Known) -> dict[str, ServiceRow]:
-        """Rows of everything that is not archived, by service id."""
+    def seen(self, known: Known) -> dict[str, Seen]:
+        """Everything that is not archived, by service id, with its state; rows are drawn only of what is shown."""
         return {
-            service.id: self.row(known, service)
+            service.id: Seen(
+                service,
+                record := known.records.get(service.id),
+                ServiceState.UPDATING if service.id in known.busy else service_state(service, record),
+            )
             for stack in known.stacks
             if not stack.archived
             for service in stack.services
@@ -118,7 +122,7 @@ def group_of(stack: StackRecord, rows: Sequence[ServiceRow], project: ProjectRec
         remedy=(project.hint if project else None) or more or None,
         config_files=list(stack.compose_files),
         service_total=len(stack.services),
-        counts=[count for count in state_counts(rows, first="all")[1:] if count.count],
+        counts=[count for count in state_counts((row.state for row in rows), first="all")[1:] if count.count],
         services=by_state(rows),
         archived=stack.archived,
     )

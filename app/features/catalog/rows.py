@@ -30,6 +30,7 @@ OPEN_STATES = (
     ServiceState.UNKNOWN,
 )
 STATE_ORDER = (*OPEN_STATES, ServiceState.OK)
+PLACE: Mapping[ServiceState, int] = {state: number for number, state in enumerate(STATE_ORDER)}
 _KINDS = {
     ServiceState.UPDATABLE: PointKind.NEXT,
     ServiceState.HINT: PointKind.HINT,
@@ -37,6 +38,25 @@ _KINDS = {
     ServiceState.ARCH_MISMATCH: PointKind.ARCH,
     ServiceState.BLOCKED: PointKind.IGNORED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A service with its evidence and state: enough to count, filter and sort without drawing a row."""
+
+    service: ServiceRecord
+    record: VersionRecord | None
+    state: ServiceState
+
+    @property
+    def version(self) -> str | None:
+        """The readable version of what runs."""
+        return known_version(self.record.current_display if self.record else self.service.image_tag)
+
+    def matches(self, *, state: str, q: str) -> bool:
+        """Whether it passes filter and search (service, image, stack; case does not matter)."""
+        service = self.service
+        return passes(self.state, (service.name, service.image_ref, service.stack_name), state=state, q=q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +214,11 @@ def full_rail(row: ServiceRow) -> FullRail:
     return FullRail(points=points, reaches=reaches)
 
 
-def state_counts(rows: Iterable[ServiceRow], *, first: str) -> list[StateCount]:
+def state_counts(states: Iterable[ServiceState], *, first: str) -> list[StateCount]:
     """Counts for the filters: `open` or `all` first, then the states in their fixed order."""
     counted: dict[ServiceState, int] = dict.fromkeys(STATE_ORDER, 0)
-    for row in rows:
-        counted[row.state] += 1
+    for state in states:
+        counted[state] += 1
     total = sum(counted[state] for state in (OPEN_STATES if first == "open" else STATE_ORDER))
     counts = [StateCount(key=first, count=total)]
     always = {ServiceState.UPDATABLE, ServiceState.BLOCKED, ServiceState.OK}
@@ -207,16 +227,20 @@ def state_counts(rows: Iterable[ServiceRow], *, first: str) -> list[StateCount]:
 
 
 def matches(row: ServiceRow, *, state: str, q: str) -> bool:
-    """Whether a row passes filter and search (service, image, stack; case does not matter)."""
-    if state == "open" and row.state is ServiceState.OK:
+    """Whether a row passes filter and search."""
+    return passes(row.state, (row.name, row.image_ref, row.stack_name), state=state, q=q)
+
+
+def passes(own: ServiceState, texts: Iterable[str], *, state: str, q: str) -> bool:
+    """Whether a service in this state with these texts passes filter and search; case does not matter."""
+    if state == "open" and own is ServiceState.OK:
         return False
-    if state not in ("open", "all") and row.state != state:
+    if state not in ("open", "all") and own != state:
         return False
     wanted = q.strip().lower()
-    return not wanted or any(wanted in text.lower() for text in (row.name, row.image_ref, row.stack_name))
+    return not wanted or any(wanted in text.lower() for text in texts)
 
 
 def by_state(rows: Sequence[ServiceRow]) -> list[ServiceRow]:
     """Decisions first, then by name."""
-    place: Mapping[ServiceState, int] = {state: number for number, state in enumerate(STATE_ORDER)}
-    return sorted(rows, key=lambda row: (place[row.state], row.name))
+    return sorted(rows, key=lambda row: (PLACE[row.state], row.name))

@@ -9,7 +9,7 @@ from app.adapters.registry import HostState, RegistryClient
 from app.core.clock import Clock
 from app.core.jobs import JobFilter, JobRecord, JobStatus
 from app.features.backups import Backups
-from app.features.catalog import OPEN_STATES, Catalog, Known, by_state, group_of, matches, problems_of, state_counts
+from app.features.catalog import PLACE, Catalog, Known, Seen, group_of, problems_of, state_counts
 from app.features.catalog.schemas import ServiceRow, StackGroup
 from app.features.jobs import JobReads, job_row
 from app.features.overview.schemas import (
@@ -29,7 +29,7 @@ from app.features.stacks import Runtime
 from app.features.versions import rules
 from app.settings import Settings
 
-ROWS_SHOWN = 60
+ROWS_SHOWN = 40
 RECENT = 8
 EVIDENCE_AGE = timedelta(days=7)
 
@@ -61,38 +61,39 @@ class Overview:
     async def page(self, query: OverviewQuery) -> OverviewPage:
         """Everything the overview shows, in at most eight queries while nothing runs."""
         known = await self._catalog.known()
-        rows = self._catalog.rows(known)
-        wanted = [row for row in rows.values() if matches(row, state=query.state, q=query.q)]
+        seen = self._catalog.seen(known)
+        wanted = [one for one in seen.values() if one.matches(state=query.state, q=query.q)]
+        wanted.sort(key=lambda one: (PLACE[one.state], one.service.name))
         names = known.names
         recent = await self._job_reads.jobs.store.search(JobFilter(limit=RECENT * 3))
         now = self._clock.now()
         return OverviewPage(
-            service_total=len(rows),
+            service_total=len(seen),
             stack_total=sum(not stack.archived for stack in known.stacks),
-            counts=state_counts(rows.values(), first="open"),
+            counts=state_counts((one.state for one in seen.values()), first="open"),
             actionable=len(self._catalog.actionable(known)),
-            checked_at=max((row.checked_at for row in rows.values() if row.checked_at), default=None),
+            checked_at=max((r.checked_at for one in seen.values() if (r := one.record) and r.checked_at), default=None),
             running=[job_row(job, names) for job in known.running if job.type not in ("discovery",)],
-            issues=self._issues(known, rows, recent, now),
-            groups=_groups(known, by_state(wanted)[:ROWS_SHOWN]),
+            issues=self._issues(known, seen, recent, now),
+            groups=_groups(known, [self._catalog.row(known, one.service) for one in wanted[:ROWS_SHOWN]]),
             rows_total=len(wanted),
             query=query,
-            readings=await self._readings(known, rows, now),
+            readings=await self._readings(known, seen, now),
             recent=[job_row(job, names) for job in recent if job.status.final][:RECENT],
             self_upgrade_url=self._settings.self_upgrade_url,
         )
 
     def _issues(
-        self, known: Known, rows: Mapping[str, ServiceRow], recent: Sequence[JobRecord], now: datetime
+        self, known: Known, seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime
     ) -> list[Issue]:
         return [
-            *_rolled_back(known, rows, recent, now),
+            *_rolled_back(seen, recent, now),
             *_discovery_problems(known),
             *(issue for host in self._registry.hosts() if (issue := _registry_issue(host, now)) is not None),
-            *_failed_checks(known, rows),
+            *_failed_checks(seen),
         ]
 
-    async def _readings(self, known: Known, rows: Mapping[str, ServiceRow], now: datetime) -> Readings:
+    async def _readings(self, known: Known, seen: Mapping[str, Seen], now: datetime) -> Readings:
         engine = self._runtime.engine
         projects = [project for project in known.projects if not project.archived]
         return Readings(
@@ -110,7 +111,7 @@ class Overview:
                 last_at=max((p.last_scan_at for p in projects if p.last_scan_at), default=None),
             ),
             registries=[_registry_reading(host, now) for host in self._registry.hosts()][:12],
-            inference=_inference_reading(known, rows),
+            inference=_inference_reading(known, seen),
             backups=await self._backup_reading(),
             taken_at=now,
         )
@@ -138,22 +139,21 @@ def _groups(known: Known, rows: Sequence[ServiceRow]) -> list[StackGroup]:
     return [group_of(stacks[stack_id], found, projects.get(stack_id)) for stack_id, found in by_stack.items()]
 
 
-def _rolled_back(
-    known: Known, rows: Mapping[str, ServiceRow], recent: Sequence[JobRecord], now: datetime
-) -> list[Issue]:
+def _rolled_back(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime) -> list[Issue]:
     """Updates that were taken back and whose candidate still stands."""
-    issues, seen = [], set()
-    names = known.names.services
+    issues: list[Issue] = []
+    told: set[str] = set()
     for job in recent:
         if job.type != "update" or job.status is not JobStatus.ROLLED_BACK or now - job.created_at > EVIDENCE_AGE:
             continue
         for entry in job.summary.get("timeline", []):
-            service_id, row = entry.get("key"), rows.get(entry.get("key"))
+            service_id, one = entry.get("key"), seen.get(entry.get("key"))
             back = any(step.get("step") == "rolled_back" for step in entry.get("steps", []))
-            if row is None or not back or service_id in seen or row.candidate_digest != entry.get("toDigest"):
+            standing = one.record.candidate_digest if one and one.record and one.record.has_candidate else None
+            if one is None or not back or service_id in told or standing != entry.get("toDigest"):
                 continue
-            seen.add(service_id)
-            stack_id, _, name = names[service_id]
+            told.add(service_id)
+            stack_id, name = one.service.stack_id, one.service.name
             evidence = entry.get("evidence") or {}
             issues.append(
                 Issue(
@@ -200,12 +200,11 @@ def _registry_issue(host: HostState, now: datetime) -> Issue | None:
     )
 
 
-def _failed_checks(known: Known, rows: Mapping[str, ServiceRow]) -> list[Issue]:
+def _failed_checks(seen: Mapping[str, Seen]) -> list[Issue]:
     failed: dict[str, list[str]] = {}
-    for service_id, row in rows.items():
-        record = known.records.get(service_id)
-        if record is not None and record.last_error:
-            failed.setdefault(record.last_error, []).append(row.name)
+    for one in seen.values():
+        if one.record is not None and one.record.last_error:
+            failed.setdefault(one.record.last_error, []).append(one.service.name)
     return [
         Issue(
             key=f"check-{number}",
@@ -236,15 +235,12 @@ def _registry_reading(host: HostState, now: datetime) -> RegistryReading:
     )
 
 
-def _inference_reading(known: Known, rows: Mapping[str, ServiceRow]) -> InferenceReading:
-    floating = [row for row in rows.values() if rules.needs_inference(row.image_tag)]
-    states = [known.inference.get(row.id) for row in floating]
+def _inference_reading(known: Known, seen: Mapping[str, Seen]) -> InferenceReading:
+    floating = [one.service.id for one in seen.values() if rules.needs_inference(one.service.image_tag)]
+    states = [known.inference.get(service_id) for service_id in floating]
     return InferenceReading(
-        known=sum(row.current_version is not None for row in rows.values()),
-        total=len(rows),
+        known=sum(one.version is not None for one in seen.values()),
+        total=len(seen),
         pending=sum(state is not None and state.status == "pending" for state in states),
         failed=sum(state is not None and state.reason == "all_failed" for state in states),
     )
-
-
-__all__ = ["OPEN_STATES", "Overview"]

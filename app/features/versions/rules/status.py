@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from app.features.versions.rules.platforms import ArchMatch
@@ -12,6 +13,7 @@ Distance = Literal["patch", "minor", "major", "unknown"]
 Reach = Literal["none", "patch", "minor", "all"]
 
 
+@lru_cache(maxsize=4096)  # lists ask it of every service for each drawing
 def row_status(
     *,
     checked: bool,
