@@ -72,9 +72,13 @@
     waiting = null;
   });
 
-  // a node that holds focus is not replaced by the stream; the next event brings it up to date
+  // a node that holds focus is not replaced by the stream; the next event brings it up to date. htmx listens once more
+  // when it meets a node whose class it has just changed itself: the same message counts once.
+  const told = new WeakMap();
   document.addEventListener("htmx:sseBeforeMessage", (event) => {
     const target = event.target;
+    if (told.get(target) === event.detail) { event.preventDefault(); return; }
+    told.set(target, event.detail);
     if (target.id !== "job-log-lines" && target.contains(document.activeElement) && document.activeElement.matches("input, select, button, textarea")) event.preventDefault();
   });
 

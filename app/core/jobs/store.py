@@ -141,15 +141,15 @@ class JobStore:
     async def logs(self, job_id: str, *, limit: int = LOG_ROWS_SHOWN) -> tuple[list[LogRow], int]:
         """The newest `limit` lines (events left out) in order of time, and the highest row id of the job or 0."""
         async with self.db.session() as session:
-            rows = await session.exec(
+            found = await session.exec(select(func.max(JobLog.id)).where(JobLog.job_id == job_id))
+            last = found.one() or 0
+            rows = await session.exec(  # up to that one: what is written in between comes with the stream
                 select(JobLog)
-                .where(JobLog.job_id == job_id, JobLog.level != "event")
+                .where(JobLog.job_id == job_id, JobLog.level != "event", col(JobLog.id) <= last)
                 .order_by(col(JobLog.id).desc())
                 .limit(limit)
             )
-            lines = [_row(row) for row in rows]
-            last = await session.exec(select(func.max(JobLog.id)).where(JobLog.job_id == job_id))
-            return lines[::-1], last.one() or 0
+            return [_row(row) for row in rows][::-1], last
 
     async def rows_after(
         self, after: int, *, job_id: str | None = None, events_only: bool = False, limit: int = 200
