@@ -112,7 +112,8 @@ async def test_images_and_tags(each_lab: Lab, engine: Engine, web: ContainerSumm
     image = await engine.image(web.image)
     digest = each_lab.registry.digest("engine/paperboy", "1.0")
     assert image.id == web.image_id
-    assert image.repo_digests == (f"{each_lab.registry.host}/engine/paperboy@{digest}",)
+    # other tests may have given the same image names of their own
+    assert f"{each_lab.registry.host}/engine/paperboy@{digest}" in image.repo_digests
     assert image.labels["org.opencontainers.image.version"] == "1.0.0"
     other = f"{each_lab.registry.host}/engine/other:kept"
     await engine.tag(web.image_id, other)
