@@ -161,7 +161,7 @@ async def test_closing_ends_calls_and_streams_that_hang(fake: FakeEngine) -> Non
     began = time.monotonic()
     await engine.close()
     results = await asyncio.gather(call, stream, return_exceptions=True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert all(isinstance(result, EngineUnreachable) for result in results)
     assert await gone()
     with pytest.raises(EngineUnreachable):

