@@ -268,7 +268,6 @@ class JobPage(ApiModel):
     logs: list[LogLine] = Field(default_factory=list)
     logs_last_id: int = 0
     logs_total: int = 0
-    can_cancel: bool = False
     summary: dict[str, Any] = Field(default_factory=dict)
 
     @property

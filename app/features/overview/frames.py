@@ -16,6 +16,7 @@ from app.features.stacks import Runtime
 from app.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
+PHASES = {"prepare": "starting", "scanning": "checking", "backup": "backing up", "apply": "updating", "done": "ending"}
 
 
 class Frames:
@@ -48,7 +49,7 @@ class Frames:
         percent = progress.get("percent")
         return Pill(
             job_id=job.id,
-            phase=str(progress.get("phase") or job.type).replace("_", " "),
+            phase=PHASES.get(phase := str(progress.get("phase") or job.type), phase.replace("_", " ")),
             percent=float(percent) if isinstance(percent, int | float) and percent else None,
             count=len(running),
         )

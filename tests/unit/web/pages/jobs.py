@@ -192,7 +192,6 @@ def job_page(**changes: Any) -> j.JobPage:
         "logs": log_lines(30),
         "logs_last_id": 830,
         "logs_total": 412,
-        "can_cancel": True,
     }
     return j.JobPage(**(values | changes))
 
