@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
 GRACE_SECONDS = 2
+SETTLE_SECONDS = 1.0
 
 
 @contextmanager
@@ -95,12 +97,15 @@ def run(application: Litestar, listener: socket.socket, ready: str) -> None:
     """
     import uvicorn
 
+    from app.cli.memory import settle
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             if self.started:
                 click.echo(f"{ready}  (Ctrl-C stops it)" if sys.stdout.isatty() else ready)
                 sys.stdout.flush()
+                asyncio.get_running_loop().call_later(SETTLE_SECONDS, settle)  # not before the first answer
 
     config = uvicorn.Config(
         application,

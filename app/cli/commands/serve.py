@@ -16,7 +16,7 @@ def command(private_socket: Path | None) -> None:
 
     Everything is set by environment variables; address and port by DOCKREV_HTTP_ADDR (0.0.0.0:50883).
     """
-    from app.cli.memory import keep_small, settle
+    from app.cli.memory import keep_small
 
     keep_small()
     from app.cli.lock import DatabaseLock
@@ -35,5 +35,4 @@ def command(private_socket: Path | None) -> None:
 
         application = create_app(settings)
         prepare_database(settings)
-        settle()
         run(application, listener, f"Dockrev {settings.effective_version} at {shown_url(listener)}")

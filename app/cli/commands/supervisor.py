@@ -13,7 +13,7 @@ def command() -> None:
 
     It shows its state and serves its API; address by DOCKREV_SUPERVISOR_HTTP_ADDR (0.0.0.0:50884).
     """
-    from app.cli.memory import keep_small, settle
+    from app.cli.memory import keep_small
 
     keep_small()
     from app.cli.server import listen, run, shown_url
@@ -30,6 +30,5 @@ def command() -> None:
     configure_logging(shared.log_level)
     with listen(*settings.bind, variable="DOCKREV_SUPERVISOR_HTTP_ADDR") as listener:
         application = create_supervisor(settings, shared.auth_policy)
-        settle()
         url = f"{shown_url(listener)}{settings.base_path}/"
         run(application, listener, f"Supervisor {settings.effective_version} at {url}")
