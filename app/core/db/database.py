@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.errors import Unavailable
+
+_shared: ContextVar[tuple[Database, asyncio.Task[Any] | None, AsyncSession] | None] = ContextVar("shared", default=None)
 
 
 class StorageError(Unavailable):
@@ -52,10 +55,10 @@ class Database:
         self.path = path
         self._engine: AsyncEngine = create_async_engine(
             f"sqlite+aiosqlite:///{path}",
-            pool_size=4,
-            max_overflow=4,
+            pool_size=2,
+            max_overflow=6,
             pool_timeout=10,
-            connect_args={"timeout": 5},
+            connect_args={"timeout": 5, "cached_statements": 32},
         )
         self._write_lock = asyncio.Lock()
         self._count = 0
@@ -73,13 +76,30 @@ class Database:
         self._count += 1
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """One consistent read for everything this task asks inside, whichever room it asks: a page of many queries.
+
+        Tasks started inside have sessions of their own, and so have writes.
+        """
+        async with self.session() as session:
+            token = _shared.set((self, asyncio.current_task(), session))
+            try:
+                yield
+            finally:
+                _shared.reset(token)
+
+    @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A consistent read; never holds a lock that a writer would wait for."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session:
-            try:
+        shared = _shared.get()
+        try:
+            if shared is not None and shared[:2] == (self, asyncio.current_task()):
+                yield shared[2]
+                return
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
-            except DBAPIError as error:
-                raise explain_storage_error(error) or error from error
+        except DBAPIError as error:
+            raise explain_storage_error(error) or error from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -113,7 +133,7 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         "synchronous=NORMAL",
         "busy_timeout=5000",
-        "cache_size=-2000",
+        "cache_size=-512",
         "journal_size_limit=8388608",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -47,6 +47,10 @@ class Catalog:
 
     async def known(self, archived: Archived = "include") -> Known:
         """Read everything: six queries, two more while a job runs."""
+        async with self._jobs.db.reading():
+            return await self._known(archived)
+
+    async def _known(self, archived: Archived) -> Known:
         stacks = await self._stacks.stacks(archived)
         records = await self._versions.records()
         running = await self._running()

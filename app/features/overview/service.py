@@ -60,6 +60,10 @@ class Overview:
 
     async def page(self, query: OverviewQuery) -> OverviewPage:
         """Everything the overview shows, in at most eight queries while nothing runs."""
+        async with self._job_reads.jobs.db.reading():
+            return await self._page(query)
+
+    async def _page(self, query: OverviewQuery) -> OverviewPage:
         known = await self._catalog.known()
         seen = self._catalog.seen(known)
         wanted = [one for one in seen.values() if one.matches(state=query.state, q=query.q)]

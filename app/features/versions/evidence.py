@@ -19,11 +19,12 @@ from app.features.versions.records import Discovery, NewVersion, VersionRecord
 # The stacks room's table, read only to tell whether a row is still about the image its service declares.
 SERVICES: Final = table("services", column("id"), column("image_ref"))
 _IN_LIST: Final = 500
-_COLUMNS: Final = (
+_COLUMNS: Final = (  # in the order of VersionRecord's fields
     "service_id", "image_ref", "image_repo", "image_tag", "revision", "current_digest", "current_resolved_tag",
     "current_resolved_tags", "candidate_tag", "candidate_resolved_tag", "candidate_digest", "candidate_arch_match",
     "candidate_arch", "ignore_rule_id", "ignore_reason", "checked_at", "last_error", "last_error_at",
 )  # fmt: skip
+_TUPLES: Final = tuple(_COLUMNS.index(name) for name in ("current_resolved_tags", "candidate_arch"))
 _SELECTED: Final = tuple(getattr(ServiceVersion, name) for name in _COLUMNS)
 
 
@@ -173,10 +174,10 @@ def _still_true(record: VersionRecord, known: tuple[str, int] | None) -> bool:
 
 
 def _record(row: Sequence[Any]) -> VersionRecord:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["current_resolved_tags"] = tuple(values["current_resolved_tags"] or ())
-    values["candidate_arch"] = tuple(values["candidate_arch"] or ())
-    return VersionRecord(**values)
+    values = list(row)
+    for place in _TUPLES:
+        values[place] = tuple(values[place] or ())
+    return VersionRecord(*values)
 
 
 def _row(record: VersionRecord) -> dict[str, Any]:
