@@ -10,10 +10,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.core.errors import InvalidArgument
+from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import parse, read_form
 from app.core.web.view import Pages
-from app.features.overview.answers import Toast, done
 from app.features.stacks import Discovery, Scope, Stacks
 from app.features.updates import UpdateInput, Updates
 from app.features.versions import Checks, DigestTags, IgnoreRules, RuntimeScans, rules
