@@ -25,7 +25,7 @@ from app.adapters.registry.manifests import MAX_BODY
 from app.core.clock import Clock
 
 if TYPE_CHECKING:
-    from app.adapters.registry._httpx import httpx
+    from app.adapters._httpx import httpx
 
 CONNECT_SECONDS = 3.0
 REQUEST_SECONDS = 8.0
@@ -145,7 +145,7 @@ class Transport:
                     self._observer(gate.host, call.method, call.kind, outcome, self._clock.monotonic() - started)
 
     async def _once(self, call: Call, host: str) -> Answer:
-        from app.adapters.registry._httpx import httpx
+        from app.adapters._httpx import httpx
 
         client = await self._open()
         try:
@@ -164,7 +164,7 @@ class Transport:
 
     async def _follow(self, client: httpx.AsyncClient, call: Call, host: str) -> Answer:
         """The call and its redirects; Authorization stays with the host it was meant for."""
-        from app.adapters.registry._httpx import httpx
+        from app.adapters._httpx import httpx
 
         url, headers = httpx.URL(call.url), call.headers
         for _ in range(_MAX_REDIRECTS + 1):
@@ -194,7 +194,7 @@ class Transport:
 
 
 async def _build_client() -> httpx.AsyncClient:
-    from app.adapters.registry._httpx import httpx, trust_store
+    from app.adapters._httpx import httpx, trust_store
 
     context: ssl.SSLContext = await asyncio.to_thread(trust_store)
     return httpx.AsyncClient(

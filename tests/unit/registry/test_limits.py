@@ -250,7 +250,7 @@ async def test_cancelling_frees_the_permit(registry: FakeRegistry, client: Regis
 def test_importing_the_adapter_loads_neither_httpx_nor_its_command_line() -> None:
     code = (
         "import sys, app.adapters.registry as r; assert 'httpx' not in sys.modules, 'httpx';"
-        "from app.adapters.registry._httpx import httpx; assert httpx.AsyncClient and httpx.Response(200).is_success;"
+        "from app.adapters._httpx import httpx; assert httpx.AsyncClient and httpx.Response(200).is_success;"
         "assert not {'rich', 'pygments', 'click', 'httpx._main'} & set(sys.modules), 'cli';"
         "import httpx._main"
     )
@@ -258,6 +258,6 @@ def test_importing_the_adapter_loads_neither_httpx_nor_its_command_line() -> Non
 
 
 def test_httpx_does_not_log_addresses() -> None:
-    import app.adapters.registry._httpx  # noqa: F401
+    import app.adapters._httpx  # noqa: F401
 
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
