@@ -22,7 +22,7 @@ from app.adapters.registry.errors import (
 from app.adapters.registry.limits import HostState, RetryPolicy
 from app.adapters.registry.manifests import ImageLabels, Manifest
 from app.adapters.registry.references import DOCKER_HUB, ImageRef, canonical_registry, is_digest
-from app.adapters.registry.store import ManifestStore, MemoryStore, StoredManifest, Validator
+from app.adapters.registry.store import ManifestStore, MemoryStore, StoredHost, StoredManifest, Validator
 from app.adapters.registry.transport import Observer
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "RegistryUnreachable",
     "Resolved",
     "RetryPolicy",
+    "StoredHost",
     "StoredManifest",
     "TagState",
     "Validator",

@@ -93,7 +93,7 @@ class RegistryClient:
         self.host_platform = host_platform
         self.credentials = credentials
         self._clock = clock or Clock()
-        self._transport = Transport(retry or RetryPolicy(), self._clock, sleep, on_request)
+        self._transport = Transport(retry or RetryPolicy(), self._clock, sleep, on_request, store)
         authenticator = Authenticator(credentials, self._transport, self._clock)
         self._session = Session(self._transport, authenticator, plain_http_hosts)
         self._tag_lists = TagLists(self._session)
@@ -107,7 +107,7 @@ class RegistryClient:
         if known:
             answer = await self._manifest_request(ref, "HEAD", tag, known, background)
             if answer.status != 304:
-                return await self._taken_in(ref, tag, known, answer, background)
+                return await self._taken_in(ref, tag, known, answer, background, ask_whether=known)
             if _digest_header(answer) in (None, known.digest):
                 return Resolved(known.digest, known.media_type, _kind(known.media_type), True)
             # A cache in between confirms something else than we asked about.
@@ -180,8 +180,19 @@ class RegistryClient:
         self._session.warm(registry, names)
 
     def hosts(self) -> list[HostState]:
-        """Registries asked since the start: quota, cool-down, last success and error, latency."""
+        """Registries asked since the start, and hosts that rest or whose quota is known from before."""
         return self._session.states()
+
+    def host(self, registry: str) -> HostState:
+        """What is known of one registry; nothing but its name before it was asked."""
+        return self._session.state(registry)
+
+    async def restore(self) -> None:
+        """Take up what an earlier process knew of hosts, so that `hosts` tells it before the first request.
+
+        Requests do so by themselves. Raises what the store raises.
+        """
+        await self._transport.restore()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -192,14 +203,26 @@ class RegistryClient:
         return await self._taken_in(ref, tag, known, answer, background)
 
     async def _taken_in(
-        self, ref: ImageRef, tag: str, known: Validator | None, answer: Answer, background: bool
+        self,
+        ref: ImageRef,
+        tag: str,
+        known: Validator | None,
+        answer: Answer,
+        background: bool,
+        *,
+        ask_whether: Validator | None = None,
     ) -> Resolved:
-        """The digest of a HEAD's answer; where it has none, or HEAD is not allowed, that of a GET's body."""
+        """The digest of a HEAD's answer; where it has none, or HEAD is not allowed, that of a GET's body.
+
+        With `ask_whether` the GET is conditional too: an unchanged tag has no body then.
+        """
         if answer.status not in (405, 501):
             _expect_ok(answer, ref, tag)
             if digest := _digest_header(answer):
                 return self._learnt(ref, tag, known, answer, digest, _media_type(answer))
-        answer = await self._manifest_request(ref, "GET", tag, None, background)
+        answer = await self._manifest_request(ref, "GET", tag, ask_whether, background)
+        if ask_whether and answer.status == 304 and _digest_header(answer) in (None, ask_whether.digest):
+            return Resolved(ask_whether.digest, ask_whether.media_type, _kind(ask_whether.media_type), True)
         _expect_ok(answer, ref, tag)
         digest = content_digest(answer.body)
         manifest = parse_manifest(answer.body, digest, _media_type(answer))

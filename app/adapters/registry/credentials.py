@@ -10,9 +10,12 @@ import asyncio
 import base64
 import binascii
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,18 +168,19 @@ async def _ask_helper(helper: str, key: str, environ: Mapping[str, str] | None) 
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=dict(environ) if environ is not None else None,
+            start_new_session=True,  # a helper is often a script; what it started ends with it
         )
     except OSError as error:
         return None, f"The credential helper {program} cannot be started ({error.strerror or 'unknown error'})."
     try:
         async with asyncio.timeout(_HELPER_TIMEOUT):
-            output, _ = await process.communicate(key.encode())
+            output = await _talk(process, key)
     except TimeoutError:
         return None, f"The credential helper {program} did not answer within {_HELPER_TIMEOUT:.0f} s."
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process)
+    if output is None:
+        return None, f"The credential helper {program} gave an answer Dockrev cannot read."
     if process.returncode != 0:
         # "credentials not found" is how a store says that nobody logged in there: no problem at all.
         quiet = b"not found" in output[:200].lower()
@@ -184,9 +188,32 @@ async def _ask_helper(helper: str, key: str, environ: Mapping[str, str] | None) 
     return _parse_helper(output, program)
 
 
+async def _talk(process: asyncio.subprocess.Process, key: str) -> bytes | None:
+    """What the helper says to a key; None when it is more than any credential is, of which no more is read."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(OSError):  # it may answer without listening
+        process.stdin.write(key.encode())
+        await process.stdin.drain()
+    process.stdin.close()
+    output = b""
+    while chunk := await process.stdout.read(_HELPER_OUTPUT):
+        output += chunk
+        if len(output) > _HELPER_OUTPUT:
+            return None
+    await process.wait()
+    return output
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
 def _parse_helper(output: bytes, program: str) -> tuple[Credential | None, str]:
     try:
-        data = json.loads(output[:_HELPER_OUTPUT])
+        data = json.loads(output)
         username, secret = data["Username"], data["Secret"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None, f"The credential helper {program} gave an answer Dockrev cannot read."

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from app.adapters.registry.errors import RegistryCoolingDown, RegistryTimeout
+from app.adapters.registry.store import StoredHost
 from app.core.clock import Clock, rfc3339
 
 PER_HOST = 7
@@ -19,6 +20,8 @@ PER_HOST = 7
 # queued behind fail at once for a moment; too short for a person to notice, long enough to end a check.
 _TIMEOUTS_IN_A_ROW = 3
 _GIVE_UP_SECONDS = 5.0
+# A quota is a number of its window: once that is over, the number says nothing.
+_LONGEST_WINDOW = timedelta(days=1)
 _QUOTA = re.compile(r"\s*(\d{1,9})(?!\d)\s*(?:;\s*w=(\d{1,9}))?")
 
 AuthKind = Literal["unknown", "anonymous", "basic", "token"]
@@ -44,7 +47,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """A registry host as the overview and the metrics show it. `window` is in seconds."""
+    """A registry host as overview and metrics show it. `window` is in seconds; the quota is as of `quota_at`."""
 
     host: str
     remaining: int | None
@@ -56,19 +59,24 @@ class HostState:
     last_error: str | None
     latency_ms: float | None
     auth: AuthKind
+    quota_at: datetime | None = None
 
 
 class HostGate:
-    """The state and the concurrency permits of one host."""
+    """The state and the concurrency permits of one host. What must outlive the process is given to `remember`."""
 
-    def __init__(self, host: str, policy: RetryPolicy, clock: Clock) -> None:
+    def __init__(
+        self, host: str, policy: RetryPolicy, clock: Clock, remember: Callable[[StoredHost], None] = lambda _: None
+    ) -> None:
         self.host = host
         self.policy = policy
         self.permits = asyncio.Semaphore(PER_HOST)
         self.auth: AuthKind = "unknown"
         self._clock = clock
+        self._remember = remember
         self._quota: tuple[int | None, int | None, int | None] = (None, None, None)
         self._quota_source: str | None = None
+        self._quota_at: datetime | None = None
         self._cooling_until: datetime | None = None
         self._cooling_since = float("-inf")
         self._timeouts = 0
@@ -105,6 +113,20 @@ class HostGate:
         seconds = min(max(float(self.policy.cooldown_seconds), retry_after or 0.0), 7 * 86400.0)
         self._cooling_until = self._clock.now() + timedelta(seconds=seconds)
         self._cooling_since = self._clock.monotonic()
+        self._remember(self._kept())
+
+    def restore(self, known: StoredHost) -> None:
+        """Take up what an earlier process knew; what this one learnt already is newer."""
+        if self._cooling_until is None:
+            self._cooling_until = known.cooling_until
+        if self._quota_at is None:
+            self._quota = (known.limit, known.remaining, known.window)
+            self._quota_source, self._quota_at = known.quota_source, known.quota_at
+
+    @property
+    def notable(self) -> bool:
+        """Whether there is something to tell of a host that nobody asked yet: a rest, or a quota."""
+        return self.cooling_until is not None or self._quota_now()[1] is not None
 
     def answered(self, headers: Mapping[str, str], started: float) -> None:
         """Note an answer of any status: the quota in its headers and how long it took."""
@@ -119,6 +141,7 @@ class HostGate:
         self._last_error = None
         if self._cooling_until and started >= self._cooling_since:
             self._cooling_until = None
+            self._remember(self._kept())
 
     def failed(self, message: str, *, timeout: bool = False) -> None:
         """Note a failure for the page; timeouts also count towards giving up early."""
@@ -129,7 +152,7 @@ class HostGate:
 
     def state(self) -> HostState:
         """A snapshot."""
-        limit, remaining, window = self._quota
+        limit, remaining, window = self._quota_now()
         return HostState(
             host=self.host,
             remaining=remaining,
@@ -141,7 +164,20 @@ class HostGate:
             last_error=self._last_error,
             latency_ms=self._latency_ms,
             auth=self.auth,
+            quota_at=self._quota_at if remaining is not None else None,
         )
+
+    def _quota_now(self) -> tuple[int | None, int | None, int | None]:
+        """Limit, remaining, window; nothing once the window it was counted in is over."""
+        window = self._quota[2]
+        lasts = min(timedelta(seconds=window), _LONGEST_WINDOW) if window else _LONGEST_WINDOW
+        if self._quota_at is None or self._clock.now() - self._quota_at > lasts:
+            return (None, None, None)
+        return self._quota
+
+    def _kept(self) -> StoredHost:
+        limit, remaining, window = self._quota
+        return StoredHost(self.host, self._cooling_until, remaining, limit, window, self._quota_source, self._quota_at)
 
     def _read_quota(self, headers: Mapping[str, str]) -> None:
         remaining = _QUOTA.match(headers.get("ratelimit-remaining", ""))
@@ -151,6 +187,8 @@ class HostGate:
         window = remaining.group(2) or (limit.group(2) if limit else None)
         self._quota = (int(limit.group(1)) if limit else None, int(remaining.group(1)), int(window) if window else None)
         self._quota_source = headers.get("docker-ratelimit-source", "")[:100] or self._quota_source
+        self._quota_at = self._clock.now()
+        self._remember(self._kept())
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

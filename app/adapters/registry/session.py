@@ -45,8 +45,12 @@ class Session:
         self._auth.warm(self._host(canonical_registry(registry)), names)
 
     def states(self) -> list[HostState]:
-        """Every registry asked so far, by name."""
-        return [self._transport.gate(registry).state() for registry in sorted(self._hosts)]
+        """Every registry asked so far, and every host that rests or whose quota is known; by name."""
+        return [self._transport.gate(host).state() for host in sorted({*self._hosts, *self._transport.notable()})]
+
+    def state(self, registry: str) -> HostState:
+        """One registry's."""
+        return self._transport.gate(registry).state()
 
     def base(self, ref: ImageRef) -> str:
         """`https://host`, or `http://host` for loopback and the hosts of the setting."""
@@ -54,6 +58,7 @@ class Session:
 
     async def request(self, query: Query) -> Answer:
         """The registry's answer: below 500 and neither 401, 403 nor 429. Raises the RegistryError tree."""
+        await self._transport.restore()
         host, gate = self._host(query.ref.registry), self._transport.gate(query.ref.registry)
         async with _first_alone(host):
             try:

@@ -1,13 +1,15 @@
 """What the registry client remembers between requests and, with a store in the database, between starts.
 
 Validators say what a tag pointed to when last asked, so that the next question is one conditional HEAD. Manifests
-are content-addressed and therefore true for ever. Both are plain dataclasses whose fields are JSON as they stand.
+are content-addressed and therefore true for ever. Both are plain dataclasses whose fields are JSON as they stand. Of
+hosts it is kept what would hurt when forgotten: how long one rests after a rate limit, and what is left of its quota.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -50,8 +52,24 @@ class StoredManifest:
         return cls(digest=digest, **data)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredHost:
+    """What must outlive the process about a registry (or token server): its rest, and the quota as read at a time.
+
+    `window` is in seconds.
+    """
+
+    host: str
+    cooling_until: datetime | None = None
+    remaining: int | None = None
+    limit: int | None = None
+    window: int | None = None
+    quota_source: str | None = None
+    quota_at: datetime | None = None
+
+
 class ManifestStore(Protocol):
-    """Where validators and manifests are kept. Reads answer from memory after `load`; writes are buffered."""
+    """Where validators, manifests and hosts are kept. Reads answer from memory after `load`; writes are buffered."""
 
     async def load(self, repos: Collection[str]) -> None:
         """Bring the validators of these repositories, and the manifests they point to, into memory.
@@ -71,6 +89,12 @@ class ManifestStore(Protocol):
     def remember_manifest(self, manifest: StoredManifest) -> None:
         """Keep a manifest; visible to `manifest` at once, durable after `flush`."""
 
+    async def hosts(self) -> Collection[StoredHost]:
+        """Every host that was remembered; asked once, before the first request."""
+
+    def remember_host(self, host: StoredHost) -> None:
+        """Keep a host's state; durable after `flush`."""
+
     async def flush(self) -> None:
         """Write what was remembered since the last flush; called at the end of a job, not per request."""
 
@@ -81,6 +105,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._validators: dict[tuple[str, str], Validator] = {}
         self._manifests: dict[str, StoredManifest] = {}
+        self._hosts: dict[str, StoredHost] = {}
 
     async def load(self, repos: Collection[str]) -> None:
         """Nothing to bring: memory is all there is."""
@@ -100,6 +125,14 @@ class MemoryStore:
     def remember_manifest(self, manifest: StoredManifest) -> None:
         """See ManifestStore."""
         self._manifests[manifest.digest] = manifest
+
+    async def hosts(self) -> Collection[StoredHost]:
+        """See ManifestStore."""
+        return list(self._hosts.values())
+
+    def remember_host(self, host: StoredHost) -> None:
+        """See ManifestStore."""
+        self._hosts[host.host] = host
 
     async def flush(self) -> None:
         """Nothing to write."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ from app.adapters.registry.errors import (
 )
 from app.adapters.registry.limits import HostGate, RetryPolicy, parse_retry_after
 from app.adapters.registry.manifests import MAX_BODY
+from app.adapters.registry.store import ManifestStore
 from app.core.clock import Clock
+from app.core.errors import DockrevError
 
 if TYPE_CHECKING:
     from app.adapters._httpx import httpx
@@ -67,11 +70,14 @@ class Transport:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
         observer: Observer | None,
+        store: ManifestStore,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._sleep = sleep
         self._observer = observer
+        self._store = store
+        self._restored = False
         self._gates: dict[str, HostGate] = {}
         self._client: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
@@ -79,8 +85,20 @@ class Transport:
     def gate(self, host: str) -> HostGate:
         """The gate of a host, made on first use."""
         if host not in self._gates:
-            self._gates[host] = HostGate(host, self._policy, self._clock)
+            self._gates[host] = HostGate(host, self._policy, self._clock, self._store.remember_host)
         return self._gates[host]
+
+    def notable(self) -> list[str]:
+        """Hosts that rest, or whose quota is known, asked or not."""
+        return [host for host, gate in self._gates.items() if gate.notable]
+
+    async def restore(self) -> None:
+        """Take up, once, what an earlier process knew of hosts. Raises what the store raises."""
+        if self._restored:
+            return
+        for known in await self._store.hosts():
+            self.gate(known.host).restore(known)
+        self._restored = True
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -113,7 +131,7 @@ class Transport:
                 return answer
             retry_after = parse_retry_after(answer.headers.get("retry-after"), self._clock.now())
             if rate_limits >= gate.retries_after_429():
-                gate.cool_down(retry_after)
+                await self._rest(gate, retry_after)
                 raise RateLimited(
                     f"{gate.host} refused the request: too many requests",
                     hint="Log in to the registry for a higher limit, or wait until the limit is renewed.",
@@ -121,6 +139,15 @@ class Transport:
                 )
             await self._sleep(self._policy.delay(rate_limits, retry_after))
             rate_limits += 1
+
+    async def _rest(self, gate: HostGate, retry_after: float | None) -> None:
+        """Start the cool-down; its begin is written at once, since a process killed now must not ask again."""
+        first = gate.cooling_until is None
+        gate.cool_down(retry_after)
+        if first:
+            # A database in trouble tells its own story; here the rate limit is the news.
+            with suppress(DockrevError):
+                await self._store.flush()
 
     async def _permitted(self, call: Call, gate: HostGate) -> Answer:
         """One try under a permit, which is given back before anybody sleeps. Tells gate and observer how it went."""
@@ -181,6 +208,8 @@ class Transport:
             if target.scheme not in ("http", "https") or (url.scheme == "https" and target.scheme == "http"):
                 raise RegistryRefused(f"{host} redirected to an address that is not https")
             if not _same_origin(url, target):
+                if call.content is not None:
+                    raise RegistryRefused(f"{host} redirected a request that carries credentials to another host")
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = target
         raise RegistryRefused(f"{host} redirected more than {_MAX_REDIRECTS} times")

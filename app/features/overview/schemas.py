@@ -52,13 +52,14 @@ class DiscoveryReading(ApiModel):
 
 
 class RegistryReading(ApiModel):
-    """A registry that checks talk to. `state` is reachable, limited, failing or unused."""
+    """A registry that checks talk to: reachable, limited, failing or unused. The quota is as of `quota_at`."""
 
     host: str
     state: str
     authenticated: bool = False
     remaining: int | None = None
     limit: int | None = None
+    quota_at: datetime | None = None
     resets_at: datetime | None = None
     latency_ms: float | None = None
     error: str | None = None

@@ -233,6 +233,7 @@ def _registry_reading(host: HostState, now: datetime) -> RegistryReading:
         authenticated=host.auth in ("basic", "token"),
         remaining=host.remaining,
         limit=host.limit,
+        quota_at=host.quota_at,
         resets_at=host.cooling_until if cooling else None,
         latency_ms=host.latency_ms,
         error=host.last_error,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from contextlib import suppress
 from datetime import timedelta
 
 from app.adapters.registry import Credentials, RegistryClient, RetryPolicy
 from app.core.background import Background, every
 from app.core.clock import Clock
 from app.core.db import Database
+from app.core.errors import DockrevError
 from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
@@ -161,9 +163,22 @@ def _keep_alive(container: Container, scan_seconds: float) -> None:
     background.keep("runtime scan after events", scans.follow)
 
 
+async def _start(container: Container) -> None:
+    """A registry that was resting when Dockrev stopped rests on, and the first page says so."""
+    await container.get(RegistryClient).restore()
+
+
+async def _stop(container: Container) -> None:
+    """What was learnt of hosts and tags since the last job is kept."""
+    with suppress(DockrevError):
+        await container.get(DatabaseStore).flush()
+
+
 FEATURE = Feature(
     name="versions",
     setup=_setup,
+    start=_start,
+    stop=_stop,
     handlers=HANDLERS,
     provides={
         "versions": Versions,

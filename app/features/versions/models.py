@@ -109,6 +109,21 @@ class RegistryManifest(SQLModel, table=True):
     stored_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
+class RegistryHost(SQLModel, table=True):
+    """What a registry allows: until when it rests after a rate limit, and the quota as read at `quota_at`."""
+
+    __tablename__ = "registry_hosts"
+
+    host: str = Field(sa_column=Column(Text, primary_key=True))
+    cooling_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    remaining: int | None = Field(default=None, sa_column=Column(Integer))
+    limit: int | None = Field(default=None, sa_column=Column("quota_limit", Integer))
+    window: int | None = Field(default=None, sa_column=Column("quota_window", Integer))
+    quota_source: str | None = Field(default=None, sa_column=Column(Text))
+    quota_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
 class NewVersionDiscovery(SQLModel, table=True):
     """One candidate digest seen for the first time: the history of what came out for a service."""
 
@@ -125,3 +140,54 @@ class NewVersionDiscovery(SQLModel, table=True):
     candidate_digest: str = Field(sa_column=Column(Text, nullable=False))
     source_job_id: str | None = Field(default=None, sa_column=Column(Text))
     discovered_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class RepositoryTags(SQLModel, table=True):
+    """The tags of a repository as of `checked_at`; `error` is why the last try, at `tried_at`, brought none."""
+
+    __tablename__ = "repository_tags"
+
+    image_repo: str = Field(sa_column=Column(Text, primary_key=True))
+    tags: list[str] = Field(default_factory=list, sa_column=Column("tags_json", JsonText, nullable=False))
+    checked_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    error: str | None = Field(default=None, sa_column=Column(Text))
+    tried_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class RepositoryVersion(SQLModel, table=True):
+    """What a tag (or a digest itself) of a repository is: shared by all services that use the repository.
+
+    `platforms` is None until its manifest was read. `detailed` says that the time of publication was asked for;
+    without one the image does not tell it.
+    """
+
+    __tablename__ = "repository_versions"
+
+    image_repo: str = Field(sa_column=Column(Text, primary_key=True))
+    reference: str = Field(sa_column=Column(Text, primary_key=True))
+    digest: str = Field(sa_column=Column(Text, nullable=False))
+    platforms: list[str] | None = Field(default=None, sa_column=Column("platforms_json", JsonText))
+    published_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    detailed: bool = False
+    checked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class ServiceNewerVersions(SQLModel, table=True):
+    """The newer versions of one service under other tags, ready to be drawn.
+
+    The row counts only for the `image_ref` and the running version (`current`) it was made for. `basis` names what
+    else went into it, `summary` what it means for the state of the row. `checked_at` is the time of the tag list.
+    """
+
+    __tablename__ = "service_newer_versions"
+
+    service_id: str = Field(
+        sa_column=Column(Text, ForeignKey("services.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    image_ref: str = Field(sa_column=Column(Text, nullable=False))
+    current: str = Field(sa_column=Column(Text, nullable=False))
+    summary: str = Field(default="", sa_column=Column(Text, nullable=False))
+    entries: str = Field(default="[]", sa_column=Column("entries_json", Text, nullable=False))
+    basis: str = Field(default="", sa_column=Column(Text, nullable=False))
+    checked_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    computed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -15,14 +15,16 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 
-from app.adapters.registry import StoredManifest, Validator
+from app.adapters.registry import StoredHost, StoredManifest, Validator
 from app.core.clock import Clock
 from app.core.db import Database
-from app.features.versions.models import RegistryManifest, RegistryValidator
+from app.features.versions.models import RegistryHost, RegistryManifest, RegistryValidator
 
 PASSING_VALIDATORS: Final = 4096
 KEPT_MANIFESTS: Final = 1024
 UNUSED_AFTER: Final = timedelta(days=30)
+HOSTS_KEPT: Final = timedelta(days=7)  # no rest is longer
+_HOST_COLUMNS: Final = tuple(StoredHost.__dataclass_fields__)
 _CHUNK: Final = 500  # values of one IN list
 
 K = TypeVar("K")
@@ -42,6 +44,7 @@ class DatabaseStore:
         self._manifests: OrderedDict[str, StoredManifest] = OrderedDict()
         self._dirty_validators: dict[tuple[str, str], Validator] = {}
         self._dirty_manifests: dict[str, StoredManifest] = {}
+        self._dirty_hosts: dict[str, StoredHost] = {}
 
     def follow(self, tags: Collection[tuple[str, str]]) -> None:
         """Say which (repository, tag) pairs services follow: their validators outlive the process."""
@@ -100,11 +103,22 @@ class DatabaseStore:
         self._keep(manifest)
         self._dirty_manifests[manifest.digest] = manifest
 
+    async def hosts(self) -> list[StoredHost]:
+        """Every host with something to remember."""
+        async with self._db.session() as session:
+            rows = (await session.exec(select(RegistryHost))).all()
+        return [StoredHost(**{name: getattr(row, name) for name in _HOST_COLUMNS}) for row in rows]
+
+    def remember_host(self, host: StoredHost) -> None:
+        """Keep a host's state; durable after `flush`."""
+        self._dirty_hosts[host.host] = host
+
     async def flush(self) -> None:
         """Write what is new in one transaction; when that fails, it stays waiting for the next flush."""
         validators, self._dirty_validators = self._dirty_validators, {}
         manifests, self._dirty_manifests = self._dirty_manifests, {}
-        if not validators and not manifests:
+        hosts, self._dirty_hosts = self._dirty_hosts, {}
+        if not validators and not manifests and not hosts:
             return
         try:
             async with self._db.transaction() as session:
@@ -113,13 +127,19 @@ class DatabaseStore:
                     await connection.execute(_upsert_validators(), _validator_rows(validators))
                 if manifests:
                     await connection.execute(_upsert_manifests(), self._manifest_rows(manifests))
+                if hosts:
+                    await connection.execute(_upsert_hosts(), self._host_rows(hosts.values()))
         except BaseException:
             self._dirty_validators = {**validators, **self._dirty_validators}
             self._dirty_manifests = {**manifests, **self._dirty_manifests}
+            self._dirty_hosts = {**hosts, **self._dirty_hosts}
             raise
 
     async def purge(self) -> int:
-        """Delete manifests no followed tag points to, 30 days after they were stored; returns how many."""
+        """Delete manifests no followed tag points to, 30 days after they were stored; returns how many.
+
+        Hosts go a week after they were last heard of: by then every rest is over and every quota renewed.
+        """
         used = select(RegistryValidator.digest)
         before = self._clock.now() - UNUSED_AFTER
         async with self._db.transaction() as session:
@@ -128,6 +148,8 @@ class DatabaseStore:
                     col(RegistryManifest.stored_at) < before, col(RegistryManifest.digest).not_in(used)
                 )
             )
+            old = self._clock.now() - HOSTS_KEPT
+            await session.exec(delete(RegistryHost).where(col(RegistryHost.updated_at) < old))
         return int(gone.rowcount)
 
     def _keep(self, manifest: StoredManifest) -> None:
@@ -136,6 +158,22 @@ class DatabaseStore:
     def _manifest_rows(self, manifests: dict[str, StoredManifest]) -> list[dict[str, Any]]:
         now = self._clock.now()
         return [{"digest": key, "facts_json": item.to_json(), "stored_at": now} for key, item in manifests.items()]
+
+    def _host_rows(self, hosts: Collection[StoredHost]) -> list[dict[str, Any]]:
+        now = self._clock.now()
+        return [
+            {
+                "host": host.host,
+                "cooling_until": host.cooling_until,
+                "remaining": host.remaining,
+                "quota_limit": host.limit,
+                "quota_window": host.window,
+                "quota_source": host.quota_source,
+                "quota_at": host.quota_at,
+                "updated_at": now,
+            }
+            for host in hosts
+        ]
 
 
 def _validator_rows(validators: dict[tuple[str, str], Validator]) -> list[dict[str, Any]]:
@@ -165,6 +203,14 @@ def _upsert_manifests() -> Any:
     names = ("facts_json", "stored_at")
     return statement.on_conflict_do_update(
         index_elements=["digest"], set_={name: statement.excluded[name] for name in names}
+    )
+
+
+def _upsert_hosts() -> Any:
+    statement = insert(RegistryHost)
+    names = ("cooling_until", "remaining", "quota_limit", "quota_window", "quota_source", "quota_at", "updated_at")
+    return statement.on_conflict_do_update(
+        index_elements=["host"], set_={name: statement.excluded[name] for name in names}
     )
 
 

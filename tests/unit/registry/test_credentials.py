@@ -165,3 +165,25 @@ async def test_a_helper_name_is_a_plain_program_name(tmp_path: Path, name: str) 
     credentials = Credentials(write(tmp_path / "config.json", {"credsStore": name}))
     assert await credentials.for_registry("a.example") is None
     assert "helper" in credentials.problem
+
+
+@pytest.mark.parametrize("script", ["exec yes", "yes & yes", "exec cat /dev/zero"])
+async def test_a_helper_that_prints_without_end_is_not_read_on(tmp_path: Path, script: str) -> None:
+    environ = helper(tmp_path, "loud", script)
+    credentials = Credentials(write(tmp_path / "config.json", {"credsStore": "loud"}), environ=environ)
+    started = time.monotonic()
+    assert await credentials.for_registry("a.example") is None
+    assert time.monotonic() - started < 3
+    assert "cannot read" in credentials.problem
+
+
+async def test_what_a_hanging_helper_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.registry.credentials._HELPER_TIMEOUT", 0.3)
+    environ = helper(tmp_path, "nest", f"sleep 30 & echo $! > {tmp_path}/pid; wait")
+    credentials = Credentials(write(tmp_path / "config.json", {"credsStore": "nest"}), environ=environ)
+    assert await credentials.for_registry("a.example") is None
+    status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    deadline = time.monotonic() + 3
+    while status.exists() and status.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not status.exists() or status.read_text().split()[2] == "Z"

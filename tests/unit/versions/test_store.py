@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.registry import StoredManifest, Validator
+from app.adapters.registry import StoredHost, StoredManifest, Validator
 from app.core.clock import Clock
 from app.core.db import Database
 from app.features.versions.store import PASSING_VALIDATORS, DatabaseStore
@@ -139,3 +139,16 @@ async def test_unused_manifests_go_after_a_month(db: Database) -> None:
     fresh = DatabaseStore(db, Clock())
     assert await fresh.manifest(digest_of("used")) is not None
     assert await fresh.manifest(digest_of("unused")) is None
+
+
+async def test_a_resting_registry_and_its_quota_survive_a_restart(db: Database) -> None:
+    now = datetime.now(UTC)
+    resting = StoredHost("docker.io", now + timedelta(hours=6), 0, 100, 21600, "198.51.100.7", now)
+    store = DatabaseStore(db, Clock())
+    store.remember_host(StoredHost("docker.io", None, 5, 100, 21600, None, now))
+    store.remember_host(resting)
+    await store.flush()
+    assert await DatabaseStore(db, Clock()).hosts() == [resting]
+    later = Clock(now=lambda: now + timedelta(days=8))
+    await DatabaseStore(db, later).purge()
+    assert await store.hosts() == []
