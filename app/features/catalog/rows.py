@@ -131,7 +131,7 @@ def reason_of(
     if state is ServiceState.BLOCKED:
         return record.ignore_reason or "Held by an ignore rule"
     if state is ServiceState.ARCH_MISMATCH:
-        return f"Built for {', '.join(record.candidate_arch[:4])}" if record.candidate_arch else "Not for this host"
+        return f"Built for {_hosts(record.candidate_arch[:4])}" if record.candidate_arch else "Not for this host"
     if state is ServiceState.CROSS_TAG:
         return f"The tag {service.image_tag} moved to another series"
     if state is ServiceState.UNKNOWN:
@@ -149,6 +149,11 @@ def _hint_reason(record: VersionRecord, pending: bool) -> str:
     if rules.is_downgrade(record.current_display, record.candidate_display or ""):
         return "Older than what runs"
     return "Looking up its version" if pending else "New digest, version unknown"
+
+
+def _hosts(platforms: Iterable[str]) -> str:
+    """Platforms as people name them: every host here runs Linux, so `linux/arm64` is `arm64`."""
+    return ", ".join(platform.removeprefix("linux/") for platform in platforms)
 
 
 def known_version(text: str | None) -> str | None:
@@ -189,10 +194,10 @@ def _candidate_point(service: ServiceRecord, record: VersionRecord, state: Servi
     rebuilt = version is not None and version == known_version(record.current_display)
     notes = {
         ServiceState.BLOCKED: "ignored",
-        ServiceState.ARCH_MISMATCH: ", ".join(record.candidate_arch[:2]) + " only" if record.candidate_arch else "",
+        ServiceState.ARCH_MISMATCH: f"{_hosts(record.candidate_arch[:2])} only" if record.candidate_arch else "",
         ServiceState.CROSS_TAG: f"tag {service.image_tag}",
     }
-    note = notes.get(state) or ("rebuilt" if rebuilt else "" if version else "distance unknown")
+    note = notes.get(state) or ("rebuilt" if rebuilt else "" if version else "version unknown")
     return RailPoint(
         slot=Slot.PATCH if away == "unknown" else Slot(away),
         kind=_KINDS.get(state, PointKind.HINT),

@@ -79,6 +79,12 @@ def test_state_and_rail_agree(
     assert full_rail(row).points == row.rail.points
 
 
+def test_hosts_are_named_as_people_name_them() -> None:
+    record = newer("latest", "1.4.2", "1.5.0", candidate_arch_match="mismatch", candidate_arch=("linux/arm64",))
+    row = service_row(service(), record)
+    assert (row.reason, row.rail.points[-1].note) == ("Built for arm64", "arm64 only")
+
+
 def test_a_failed_check_is_told_and_keeps_what_was_known() -> None:
     row = service_row(service(), newer("latest", "1.4.2", "1.5.0", last_error="the registry timed out"))
     assert row.state is ServiceState.UPDATABLE
