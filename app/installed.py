@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from app.core.feature import Feature
-from app.features import administration, backups, catalog, jobs, overview, preferences, stacks, updates, versions
+from app.features import (
+    administration,
+    backups,
+    catalog,
+    jobs,
+    notifications,
+    overview,
+    preferences,
+    stacks,
+    updates,
+    versions,
+)
 
 INSTALLED: tuple[Feature, ...] = (
     preferences.FEATURE,
@@ -11,6 +22,7 @@ INSTALLED: tuple[Feature, ...] = (
     versions.FEATURE,
     backups.FEATURE,
     updates.FEATURE,
+    notifications.FEATURE,
     administration.FEATURE,
     jobs.FEATURE,
     catalog.FEATURE,

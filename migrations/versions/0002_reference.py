@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Forward."""
+    _notifications()
     _versions()
 
 
@@ -21,8 +22,100 @@ def downgrade() -> None:
         "repository_versions",
         "repository_tags",
         "registry_hosts",
+        "notification_deliveries",
+        "new_version_notifications",
+        "web_push_subscriptions",
+        "notification_settings",
     ):
         op.drop_table(table)
+
+
+def _notifications() -> None:
+    op.create_table(
+        "notification_settings",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("email_enabled", sa.Boolean(), nullable=False),
+        sa.Column("email_smtp_url", sa.Text(), nullable=True),
+        sa.Column("webhook_enabled", sa.Boolean(), nullable=False),
+        sa.Column("webhook_url", sa.Text(), nullable=True),
+        sa.Column("telegram_enabled", sa.Boolean(), nullable=False),
+        sa.Column("telegram_bot_token", sa.Text(), nullable=True),
+        sa.Column("telegram_chat_id", sa.Text(), nullable=True),
+        sa.Column("webpush_enabled", sa.Boolean(), nullable=False),
+        sa.Column("webpush_vapid_public_key", sa.Text(), nullable=True),
+        sa.Column("webpush_vapid_private_key", sa.Text(), nullable=True),
+        sa.Column("webpush_vapid_subject", sa.Text(), nullable=True),
+        sa.Column("event_update_enabled", sa.Boolean(), nullable=False),
+        sa.Column("event_new_version_enabled", sa.Boolean(), nullable=False),
+        sa.Column("event_ghcr_webhook_anomaly_enabled", sa.Boolean(), nullable=False),
+        sa.Column("seen_row_id", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.Text(), nullable=True),
+        sa.CheckConstraint("id = 'default'", name="ck_notification_settings_singleton"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "web_push_subscriptions",
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("p256dh", sa.Text(), nullable=False),
+        sa.Column("auth", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Text(), nullable=False),
+        sa.Column("last_delivery_at", sa.Text(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("endpoint"),
+    )
+    op.create_table(
+        "new_version_notifications",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("service_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("image_ref", sa.Text(), nullable=False),
+        sa.Column("image_tag", sa.Text(), nullable=False),
+        sa.Column("current_tag", sa.Text(), nullable=False),
+        sa.Column("current_display_tag", sa.Text(), nullable=False),
+        sa.Column("candidate_tag", sa.Text(), nullable=False),
+        sa.Column("candidate_display_tag", sa.Text(), nullable=False),
+        sa.Column("candidate_digest", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("sent_channels_json", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Text(), nullable=False),
+        sa.Column("sent_at", sa.Text(), nullable=True),
+        sa.Column("superseded_at", sa.Text(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_new_version_notifications_job_id", "new_version_notifications", ["job_id"])
+    op.create_index(
+        "uq_new_version_notifications_open",
+        "new_version_notifications",
+        ["service_id", "candidate_digest"],
+        unique=True,
+        sqlite_where=sa.text("status IN ('pending', 'sent')"),
+    )
+    op.create_table(
+        "notification_deliveries",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=True),
+        sa.Column("payload_json", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.Text(), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Text(), nullable=False),
+        sa.Column("tried_at", sa.Text(), nullable=True),
+        sa.Column("delivered_at", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("event", "channel", "target", name="uq_notification_deliveries_event"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notification_deliveries_due", "notification_deliveries", ["state", "next_try_at"])
+    op.create_index("ix_notification_deliveries_channel", "notification_deliveries", ["channel", "id"])
 
 
 def _versions() -> None:

@@ -1,0 +1,1 @@
+"""Messages of a bot, over Telegram's Bot API."""

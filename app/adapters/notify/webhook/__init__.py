@@ -1,0 +1,1 @@
+"""A POST of the payload to an address of the owner."""
