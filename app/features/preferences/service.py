@@ -47,6 +47,12 @@ class Preferences:
             row.updated_at = self._clock.now()
         return checked
 
+    async def public_base_url(self) -> str | None:
+        """Where Dockrev is reached from outside, with a slash at its end; None when it was not said (spec §5.5)."""
+        async with self._db.session() as session:
+            row = await session.get(SettingsRow, SINGLETON)
+        return row.public_base_url if row else None
+
     async def ensure(self) -> None:
         """At the first start: write the row, so that a later change of the environment does not move the backups."""
         async with self._db.transaction() as session:
