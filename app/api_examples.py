@@ -115,6 +115,7 @@ ANSWERS: Final[dict[str, Any]] = {
         "status": "pending", "serviceId": _SERVICE, "imageRepo": "ghcr.io/acme/web", "digest": _RUNS, "reason": "force",
     },
     "listJobs": {"jobs": [_JOB_OUT]},
+    "stopJob": {"jobId": _JOB, "outcome": "requested"},
     "getJob": {
         "job": {**_JOB_OUT, "logs": [{"ts": _AT, "level": "info", "msg": "update started by alice"}], "logsLastId": 812}
     },

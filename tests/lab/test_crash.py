@@ -190,7 +190,7 @@ def test_a_killed_update_is_put_right(
     job = server.finished(job_id)
     assert (job["status"], job["summary"]["cause"]) == ("failed", "server_restart")
     recoveries = [one for one in server.get("/api/jobs?type=rollback")["jobs"] if one["reason"] == "recovery"]
-    assert len(recoveries) == len(was_open) == (0 if name == "backup" else 1)
+    assert len(recoveries) == len(was_open) == (0 if name in ("backup", "pull") else 1)
     for recovery in recoveries:
         ended = server.finished(recovery["id"])
         assert ended["status"] in ("success", "rolled_back"), json.dumps(ended, indent=1)

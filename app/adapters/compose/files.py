@@ -133,8 +133,8 @@ def _merged_field(key: str, below: Any, above: Any, base: str) -> Any:
     if below is None:
         return above
     if key == "depends_on":
-        conditions = {**depends_on_from(below), **depends_on_from(above)}
-        return {name: {"condition": condition} for name, condition in conditions.items()}
+        known, told = depends_on_from(below), depends_on_from(above)
+        return {name: {**known.get(name, {}), **told.get(name, {})} for name in {**known, **told}}
     if key == "volumes" and isinstance(below, list) and isinstance(above, list):
         taken = {mount.target for entry in above if (mount := mount_from(entry, base)) is not None}
         kept = [e for e in below if (mount := mount_from(e, base)) is not None and mount.target not in taken]

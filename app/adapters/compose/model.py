@@ -31,6 +31,8 @@ class ServiceSpec:
     network_mode: str = ""
     depends_on: Mapping[str, str] = field(default_factory=dict)
     """Condition by service, for example `service_healthy`."""
+    restarts_after: tuple[str, ...] = ()
+    """Those of `depends_on` with `restart: true`: when one of them is replaced, this service is started anew."""
     volumes: tuple[VolumeMount, ...] = ()
     healthcheck: HealthcheckChoice = ""
     profiles: tuple[str, ...] = ()
@@ -66,12 +68,14 @@ def model_from_config(config: Mapping[str, Any]) -> ComposeModel:
 def service_from(name: str, raw: Mapping[str, Any], base: str) -> ServiceSpec:
     """One service entry; relative bind sources are taken from the folder `base`."""
     image = raw.get("image")
+    dependencies = depends_on_from(raw.get("depends_on"))
     return ServiceSpec(
         name=name,
         image=_text(image).strip() or None,
         build=raw.get("build") is not None,
         network_mode=_text(raw.get("network_mode")),
-        depends_on=depends_on_from(raw.get("depends_on")),
+        depends_on={name: _text(told.get("condition")) or "service_started" for name, told in dependencies.items()},
+        restarts_after=tuple(name for name, told in dependencies.items() if told.get("restart") is True),
         volumes=tuple(volumes_from(raw.get("volumes"), base).values()),
         healthcheck=_healthcheck(raw.get("healthcheck")),
         profiles=tuple(_text(p) for p in _sequence(raw.get("profiles")) if _text(p)),
@@ -79,11 +83,11 @@ def service_from(name: str, raw: Mapping[str, Any], base: str) -> ServiceSpec:
     )
 
 
-def depends_on_from(raw: object) -> dict[str, str]:
+def depends_on_from(raw: object) -> dict[str, Mapping[str, Any]]:
+    """`depends_on` in its long form: what is said of each dependency, by name."""
     if isinstance(raw, Mapping):
-        told = ((key, _text(_mapping(value).get("condition"))) for key, value in raw.items())
-        return {str(key): condition or "service_started" for key, condition in told}
-    return {_text(name): "service_started" for name in _sequence(raw) if _text(name)}
+        return {str(name): _mapping(told) for name, told in raw.items()}
+    return {_text(name): {} for name in _sequence(raw) if _text(name)}
 
 
 def volumes_from(raw: object, base: str) -> dict[str, VolumeMount]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.core.clock import Clock, rfc3339
 from app.core.jobs.models import Job, JobLog
+from app.core.jobs.stops import stop_state, stopped_by
 from app.core.jobs.store import JobRecord
 
 if TYPE_CHECKING:
@@ -141,6 +142,18 @@ class JobContext:
         self.event(
             "job_step", track=track, label=entry["label"], step=step, status=status, note=current.get("note", "")
         )
+
+    async def stop_asked(self) -> None:
+        """Between two steps that change nothing: raise JobStopped when somebody asked to stop."""
+        job = await self._engine.store.get(self.job.id)
+        if job is not None and (stop := stopped_by(job.payload)) is not None:
+            raise stop
+
+    async def commit(self) -> None:
+        """Before the first step that changes something: from here on the job cannot be stopped. Raises JobStopped."""
+        if stop_state(self.job.payload) is not None:
+            await self.flush()
+            await self._engine.commit(self.job.id)
 
     async def flush(self) -> None:
         """Write everything now; called before each step that changes the host, so a killed process loses nothing."""

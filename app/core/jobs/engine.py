@@ -15,11 +15,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.errors import DockrevError
+from app.core.errors import DockrevError, NotFound
 from app.core.events import EntitiesChanged, EventBus
 from app.core.ids import new_id
+from app.core.jobs import stops
 from app.core.jobs.context import JobContext, clean_line
 from app.core.jobs.models import Job, JobLog, JobStatus, JobTarget
+from app.core.jobs.stops import JobStopped, StopAnswer
 from app.core.jobs.store import JobRecord, JobStore
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,7 @@ class JobKind:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is needed to start a job."""
+    """What is needed to start a job. A `stoppable` one calls `JobContext.commit` before it changes anything."""
 
     type: str
     scope: str
@@ -66,6 +68,7 @@ class NewJob:
     backup_mode: str = "inherit"
     payload: Mapping[str, Any] = field(default_factory=dict)
     targets: Sequence[tuple[str, str]] = ()  # (stack id, service id)
+    stoppable: bool = False
 
 
 class JobEngine:
@@ -116,7 +119,7 @@ class JobEngine:
                 created_at=now,
                 started_at=now,
                 summary={},
-                payload=dict(new.payload),
+                payload={**new.payload, **({stops.CONTROL: {}} if new.stoppable else {})},
             )
             session.add(job)
             await session.flush()
@@ -141,6 +144,8 @@ class JobEngine:
             if not self._closing:
                 await self._finish(ctx, JobOutcome(JobStatus.CANCELLED, {"error": "the job was cancelled"}))
             raise
+        except JobStopped as stop:
+            outcome = JobOutcome(JobStatus.CANCELLED, stop.summary)
         except DockrevError as error:
             ctx.log(f"{error.message}. {error.hint}".strip(), "error")
             outcome = JobOutcome(JobStatus.FAILED, {"error": error.message, "hint": error.hint, "cause": error.code})
@@ -177,6 +182,32 @@ class JobEngine:
         document = {"type": "job_finished", "jobId": job_id, "status": status.value, "summary": {"terminal": True}}
         session.add(_event_row(job_id, self._clock, document))
 
+    async def request_stop(self, job_id: str, by: str) -> StopAnswer:
+        """Ask a running job to stop (spec §7.9). Raises NotFound, and Conflict with a `reason` when it is too late or
+        the job is of a kind that cannot be stopped."""
+        async with self.db.transaction() as session:
+            job = await session.get(Job, job_id)
+            if job is None:
+                raise NotFound("job not found", details={"jobId": job_id[:64]})
+            now = self._clock.now()
+            answer = stops.ask(job, by, now)
+            if answer == "requested":
+                session.add(JobLog(job_id=job_id, ts=now, level="warn", msg=clean_line(f"{by} asked to stop this job")))
+                session.add(_event_row(job_id, self._clock, {"type": "job_stop", "jobId": job_id, "stop": answer}))
+            record = JobRecord.of(job)
+        self._changed(record)
+        self.wake()
+        return answer
+
+    async def commit(self, job_id: str) -> None:
+        """See `JobContext.commit`."""
+        async with self.db.transaction() as session:
+            job = await session.get_one(Job, job_id)
+            if stops.commit(job, self._clock.now()):
+                document = {"type": "job_stop", "jobId": job_id, "stop": "committed"}
+                session.add(_event_row(job_id, self._clock, document))
+        self.wake()
+
     async def fail_stale(self, session: AsyncSession, job_id: str, cause: str) -> None:
         """Inside the caller's transaction: end a job that is taken for dead as failed (spec §5.3 `stale_check`)."""
         await self._close_row(session, job_id, JobStatus.FAILED, {"error": cause, "cause": cause})
@@ -205,7 +236,10 @@ class JobEngine:
             records = [JobRecord.of(job) for job in open_jobs]
             for record in records:
                 session.add(JobLog(job_id=record.id, ts=self._clock.now(), level="error", msg=clean_line(text)))
-                await self._close_row(session, record.id, JobStatus.FAILED, {"error": text, "cause": cause})
+                if (stop := stops.stopped_by(record.payload)) is not None:  # nothing had been changed: this is its end
+                    await self._close_row(session, record.id, JobStatus.CANCELLED, stop.summary)
+                else:
+                    await self._close_row(session, record.id, JobStatus.FAILED, {"error": text, "cause": cause})
         return records
 
     async def stop(self, timeout: float = 2.0) -> None:

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.core.clock import rfc3339
 from app.core.db import Database
 from app.core.jobs.models import Job, JobLog, JobStatus, JobTarget
+from app.core.jobs.stops import StopState, stop_state
 
 LOG_ROWS_SHOWN = 500
 
@@ -38,6 +39,11 @@ class JobRecord:
     backup_mode: str = "inherit"
     summary: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stop(self) -> StopState | None:
+        """Whether the job could be stopped now; None when it has ended or has no such control."""
+        return None if self.status.final else stop_state(self.payload)
 
     @classmethod
     def of(cls, job: Job) -> JobRecord:

@@ -51,6 +51,7 @@ class PlanTarget(ApiModel):
     auto_rollback: bool = True
     stays_up: list[str] = Field(default_factory=list)
     recreated_with: list[str] = Field(default_factory=list)
+    restarted_after: list[str] = Field(default_factory=list)
 
 
 class LeftOut(ApiModel):

@@ -56,4 +56,5 @@ def _target(one: PlannedService) -> PlanTarget:
         auto_rollback=one.auto_rollback,
         stays_up=list(one.stays_up),
         recreated_with=list(one.recreated_with),
+        restarted_after=list(one.restarted_after),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from app.core.jobs import JobRecord, LogRow
+from app.core.jobs import JobRecord, LogRow, StopAnswer
 from app.core.web.schema import ApiModel, Maybe
 from app.features.jobs.rules import ResultReason, result_reason
 
@@ -78,6 +78,13 @@ class JobDetailOut(ApiModel):
     """`GET /api/jobs/{job_id}`."""
 
     job: JobWithLog
+
+
+class JobStopOut(ApiModel):
+    """`POST /api/jobs/{job_id}/stop`: somebody asked now, or had asked before."""
+
+    job_id: str
+    outcome: StopAnswer
 
 
 class JobListOut(ApiModel):

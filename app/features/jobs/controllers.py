@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -12,13 +12,15 @@ from sse_starlette import EventSourceResponse
 
 from app.core.errors import InvalidArgument, NotFound
 from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus
+from app.core.web.auth import identity_of
 from app.core.web.openapi import STREAM, ErrorOut
 from app.core.web.paging import decode_cursor, encode_cursor, parse_number
 from app.core.web.sse import event_stream, resume_point
-from app.features.jobs.api_schemas import JobDetailOut, JobListOut, JobOut, JobWithLog, LogLine
+from app.features.jobs.api_schemas import JobDetailOut, JobListOut, JobOut, JobStopOut, JobWithLog, LogLine
 from app.features.jobs.streams import all_job_events, one_job_events
 
 NOT_FOUND = {404: ResponseSpec(ErrorOut, description="job not found")}
+NOT_STOPPABLE = "`details.reason`: apply_committed, job_finished, or not_eligible for jobs that cannot be stopped"
 BAD_QUERY = {400: ResponseSpec(ErrorOut, description="a bad cursor, limit or filter")}
 
 
@@ -106,4 +108,24 @@ async def job_event_stream(
     return event_stream("job", lambda closing: one_job_events(jobs, job_id, after, closing))
 
 
-HANDLERS = (job_list, job_detail, job_events, job_event_stream)
+@post(
+    "/api/jobs/{job_id:str}/stop",
+    status_code=200,
+    operation_id="stopJob",
+    summary="Stop an update before it changes anything",
+    tags=["jobs"],
+    responses={**NOT_FOUND, 409: ResponseSpec(ErrorOut, description=NOT_STOPPABLE)},
+)
+async def job_stop(
+    request: Request[Any, Any, Any], jobs: NamedDependency[JobEngine], job_id: FromPath[str]
+) -> JobStopOut:
+    """Honoured until the first container is recreated: what runs is finished, then the job ends as `cancelled`.
+
+    The body is ignored. Asking again is no error.
+    """
+    identity = identity_of(request)
+    outcome = await jobs.request_stop(job_id, identity.principal if identity else "unknown")
+    return JobStopOut(job_id=job_id, outcome=outcome)
+
+
+HANDLERS = (job_list, job_detail, job_events, job_event_stream, job_stop)

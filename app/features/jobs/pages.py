@@ -54,7 +54,7 @@ def job_row(job: JobRecord, names: Names) -> JobRow:
     tracks = tracks_of(job, names)
     reason = result_reason(job.status, job.summary)
     only = tracks[0] if len(tracks) == 1 else None
-    current = next((track for track in tracks if track.state is TrackState.RUNNING), None)
+    current = _current(tracks)
     shown = current or only
     news = job.summary.get("newVersions")
     return JobRow(
@@ -82,6 +82,7 @@ def job_row(job: JobRecord, names: Names) -> JobRow:
         progress=_progress(job.summary.get("progress")),
         steps=shown.steps if shown else [],
         current=current,
+        stop=job.stop,
     )
 
 
@@ -117,6 +118,12 @@ def tracks_of(job: JobRecord, names: Names) -> list[ServiceTrack]:
     if job.type not in TRACKED:
         return []
     return [_track(job, entry, names) for entry in job.summary.get("timeline", []) if isinstance(entry, Mapping)]
+
+
+def _current(tracks: Sequence[ServiceTrack]) -> ServiceTrack | None:
+    """Who is worked on: all images are pulled first, so that services wait for each other in the middle too."""
+    running = [track for track in tracks if track.state is TrackState.RUNNING]
+    return next((track for track in running if track.running is not None), next(iter(running), None))
 
 
 def _track(job: JobRecord, entry: Mapping[str, Any], names: Names) -> ServiceTrack:
@@ -196,7 +203,10 @@ def _track_state(job: JobRecord, steps: Sequence[Step]) -> TrackState:
         return TrackState.SETTLED
     if any(step.state is StepState.BAD for step in steps):
         return TrackState.RUNNING if not job.status.final else TrackState.FAILED
-    if by_key.get(StepKey.QUEUED) is StepState.SKIP:
+    if job.status is JobStatus.CANCELLED or StepState.SKIP in (
+        by_key.get(StepKey.QUEUED),
+        by_key.get(StepKey.UNCHANGED),
+    ):
         return TrackState.SKIPPED
     started = any(key is not StepKey.QUEUED for key in by_key)
     if job.status.final:

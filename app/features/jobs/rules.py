@@ -15,11 +15,14 @@ _STEPS = {
     "pull_target_tag": ("The tag could not be pulled after the update", "The previous image was brought back."),
     "sync_configured_tag": ("The configured tag could not be moved", "The previous image was brought back."),
     "up": ("Compose could not recreate the container", "The previous image was brought back."),
+    "network_dependents": ("What lives in its network did not come back", "The previous image was brought back."),
+    "restart_dependents": ("What is restarted with it did not come back", "The previous image was brought back."),
     "backup": ("The backup failed", "Nothing was updated."),
 }
 _INTERRUPTED = {
     "server_restart": ("Dockrev was restarted", "The job could not end; the services were read again at start."),
     "server_shutdown": ("Dockrev was stopped", "The job could not end; the services are read again at the next start."),
+    "stopped": ("Stopped on request", "Nothing was changed; the containers run as before."),
     "stale_check": ("The check took over two hours", "It was ended so that a new one could start."),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, computed_field
 
-from app.core.jobs.models import JobStatus
+from app.core.jobs import JobStatus, StopState
 from app.core.web.schema import ApiModel, Maybe
 
 
@@ -159,7 +159,8 @@ class JobProgress(ApiModel):
 
 
 class JobRow(ApiModel):
-    """A job in a list: what it was, who wanted it, how it ended. `target_name` is the service or stack it was about."""
+    """A job in a list: what it was, who wanted it, how it ended. `target_name` is the service or stack it was about,
+    `stop` tells whether a running job can still be stopped."""
 
     id: str
     type: str
@@ -185,6 +186,7 @@ class JobRow(ApiModel):
     progress: JobProgress | None = None
     steps: list[Step] = Field(default_factory=list)
     current: ServiceTrack | None = None
+    stop: StopState | None = None
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorator above property
     @property

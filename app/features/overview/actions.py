@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.core.errors import InvalidArgument
+from app.core.jobs import JobEngine
 from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import parse, read_form
@@ -83,6 +84,17 @@ async def update_start(
     if request.headers.get("hx-request") == "true":
         answer.headers["HX-Redirect"] = f"/queue/{job_id}"
     return answer
+
+
+@post("/queue/{job_id:str}/stop", **PAGE)
+async def job_stop(
+    request: AnyRequest, pages: NamedDependency[Pages], jobs: NamedDependency[JobEngine], job_id: FromPath[str]
+) -> Response[Any]:
+    """Ask an update to stop before it changes anything."""
+    await read_form(request)
+    await jobs.request_stop(job_id, _who(request))
+    text = "The job stops before it changes anything."
+    return done(request, pages, Toast(text, tone="back"), go_to=f"/queue/{job_id}")
 
 
 def update_request(fields: dict[str, list[str]]) -> UpdateInput:
@@ -250,6 +262,7 @@ HANDLERS = (
     runtime_scan_start,
     discovery_start,
     update_start,
+    job_stop,
     ignore_add,
     ignore_delete,
     inference_refresh,

@@ -155,8 +155,11 @@ class PageStream:
         if job.status.final:
             yield json_event("job-changed", {"jobId": job.id}, tail.last)
             return
-        moved = {str(row.event()["track"]) for row in rows if row.level == "event" and row.event().get("track")}
-        if moved:  # a step has begun or ended: heading, counts, and services that were not part of the job before
+        told = [row.event() for row in rows if row.level == "event"]
+        moved = {str(event["track"]) for event in told if event.get("track")}
+        # A step has begun or ended: heading, counts, and services that were not part of the job before. Or it can no
+        # longer be stopped, or somebody has asked it to.
+        if moved or any(event["type"] == "job_stop" for event in told):
             yield json_event("job-changed", {"jobId": job.id}, tail.last)
         for event in self._moving_parts(job, tail.names, moved):
             yield event

@@ -214,6 +214,7 @@ def _services(model: ComposeModel) -> tuple[ServiceSpec, ...] | Problem:
                 image_tag=rules.image_tag(ref),
                 network_mode=rules.printable(service.network_mode, 300) or None,
                 depends_on=tuple(sorted(filter(rules.valid_service_name, service.depends_on))),
+                restarts_after=tuple(sorted(filter(rules.valid_service_name, service.restarts_after))),
             )
         )
     return tuple(sorted(found, key=lambda spec: spec.name))

@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.db.types import EnumText, JsonText, UtcDateTime
+
+RESTART: Final = ":restart"  # no name of a service has a colon
 
 
 class ProjectStatus(StrEnum):
@@ -36,6 +39,11 @@ class StackRow(SQLModel, table=True):
     archived_reason: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+def told_dependency(name: str, restart: bool) -> str:
+    """An entry of `depends_on`: the name, and whether the service is started anew after it was replaced."""
+    return f"{name}{RESTART}" if restart else name
 
 
 class ServiceRow(SQLModel, table=True):

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.errors import InvalidArgument
-from app.features.stacks.models import ProjectRow, ServiceRow, StackRow
+from app.features.stacks.models import RESTART, ProjectRow, ServiceRow, StackRow
 from app.features.stacks.records import ProjectRecord, ServiceRecord, StackRecord
 
 Archived = Literal["exclude", "include", "only"]
@@ -152,7 +152,7 @@ def _service_record(
     stack_name: str,
     hidden_stack: bool,
 ) -> ServiceRecord:
-    """In the order of `_SERVICE_COLUMNS` and the stack's: asking each row for its names takes longer than reading it."""
+    """In the order of `_SERVICE_COLUMNS` and the stack's: asking a row for its names takes longer than reading it."""
     return ServiceRecord(
         id=id,
         stack_id=stack_id,
@@ -169,7 +169,8 @@ def _service_record(
         volume_names=volume_names,
         repo_url=repo_url,
         network_mode=network_mode,
-        depends_on=tuple(depends_on),
+        depends_on=tuple(told.removesuffix(RESTART) for told in depends_on),
+        restarts_after=tuple(told.removesuffix(RESTART) for told in depends_on if told.endswith(RESTART)),
     )
 
 

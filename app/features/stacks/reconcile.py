@@ -17,7 +17,7 @@ from app.core.events import EntitiesChanged, EventBus
 from app.core.ids import new_id
 from app.features.stacks import queries
 from app.features.stacks.events import ServiceAdded, ServiceImageChanged, ServiceRemoved, StackDiscovered
-from app.features.stacks.models import ProjectRow, ProjectStatus, ServiceRow, StackRow
+from app.features.stacks.models import ProjectRow, ProjectStatus, ServiceRow, StackRow, told_dependency
 from app.features.stacks.records import ProjectRecord, StackRecord
 from app.features.stacks.rules import Difference, Problem, ServiceSpec, StackSpec, difference
 from app.features.stacks.scan import Action, ScanAction
@@ -234,7 +234,7 @@ def _declared(service: ServiceSpec) -> dict[str, Any]:
         "image_ref": service.image_ref,
         "image_tag": service.image_tag,
         "network_mode": service.network_mode,
-        "depends_on": list(service.depends_on),
+        "depends_on": [told_dependency(name, name in service.restarts_after) for name in service.depends_on],
     }
 
 

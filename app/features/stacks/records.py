@@ -11,7 +11,8 @@ from app.features.stacks.models import ProjectStatus
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """One service: identity, declared image and settings. `bind_paths` and `volume_names` hold backup choices."""
+    """One service: identity, declared image and settings. `bind_paths` and `volume_names` hold backup choices,
+    `restarts_after` what it depends on with `restart: true`."""
 
     id: str
     stack_id: str
@@ -29,6 +30,7 @@ class ServiceRecord:
     repo_url: str | None = None
     network_mode: str | None = None
     depends_on: tuple[str, ...] = ()
+    restarts_after: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> bool:

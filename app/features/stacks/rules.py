@@ -147,6 +147,12 @@ class ServiceSpec:
     image_tag: str
     network_mode: str | None = None
     depends_on: tuple[str, ...] = ()
+    restarts_after: tuple[str, ...] = ()
+
+    @property
+    def wiring(self) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+        """What it has to do with other services."""
+        return (self.network_mode, self.depends_on, self.restarts_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,7 @@ def difference(known: StackRecord, wanted: StackSpec, *, partial: bool = False) 
         same_image = (old.image_ref, old.image_tag) == (new.image_ref, new.image_tag)
         if not same_image:
             new_images.add(old.id)
-        if not same_image or (old.network_mode, old.depends_on) != (new.network_mode, new.depends_on):
+        if not same_image or (old.network_mode, old.depends_on, old.restarts_after) != new.wiring:
             changed.append((old.id, new))
     told = (known.compose_files, known.env_file, known.working_dir)
     gone = () if partial else tuple(sorted(service.id for service in known.services if service.name not in after))

@@ -1,14 +1,14 @@
-"""Finding the containers of a service, and those that live in their network."""
+"""Finding the containers of a service, those that live in their network, and those that are restarted after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.adapters.engine import PROJECT_LABEL, SERVICE_LABEL, ContainerDetail, ContainerSummary, Engine
 from app.features.backups import ONE_OFF_LABEL
-from app.features.stacks import Stacks
-from app.features.updates.records import Housemate, project_of
-from app.features.updates.rules.order import lives_in
+from app.features.stacks import StackRecord, Stacks
+from app.features.updates.records import Dependent, Housemate, project_of
+from app.features.updates.rules.order import dependencies_first, lives_in, started_anew
 
 
 async def containers_of(engine: Engine, project: str, service: str) -> list[ContainerDetail]:
@@ -47,6 +47,23 @@ async def housemates_of(
         mate = Housemate(project_of(stack), service.name, row.image_id, service.image_ref)
         found.setdefault((stack.project, service.name), mate)
     return list(found.values()), strangers
+
+
+async def dependents_of(
+    engine: Engine, stack: StackRecord, replaced: Collection[str], *, ahead: Collection[str] = ()
+) -> list[Dependent]:
+    """Services of the stack that run and have to be restarted after `replaced`, what others depend on first; see
+    `started_anew`."""
+    names = started_anew(replaced, {one.name: one.restarts_after for one in stack.services}, ahead=ahead)
+    if not names:
+        return []
+    rows = [row for row in await engine.containers([f"{PROJECT_LABEL}={stack.project}"]) if not _one_off(row)]
+    found: list[Dependent] = []
+    for name in dependencies_first(names, {one.name: one.depends_on for one in stack.services}):
+        up = [row for row in rows if row.service == name and row.state in ("running", "restarting")]
+        if up:
+            found.append(Dependent(name, tuple(row.id for row in up), any(row.health == "unhealthy" for row in up)))
+    return found
 
 
 def _one_off(row: ContainerSummary) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 
 from app.adapters.registry import ImageRef
 from app.core.jobs import JobContext, JobOutcome, Progress
-from app.features.updates.apply import StackPlan, line_facts
+from app.features.updates.one_stack import StackPlan
+from app.features.updates.rules.order import started_anew
+from app.features.updates.summary import line_facts
 from app.features.versions import VersionRecord
 
 
@@ -44,8 +46,12 @@ def _stack(ctx: JobContext, plan: StackPlan, records: Mapping[str, VersionRecord
         update["targetTagsPulled"].append(f"{repo}:{target.target_tag}")
         update["pullTagsPulled"] += [f"{repo}:{tag}" for tag in target.pull_tags]
         facts = line_facts(plan.stack, service, target, record)
-        update["wouldChange"].append({"serviceId": service.id, "serviceName": service.name, **facts})
+        anew = started_anew((service.name,), {one.name: one.restarts_after for one in plan.stack.services})
+        told = {"serviceId": service.id, "serviceName": service.name, **facts, "restartedAfter": anew}
+        update["wouldChange"].append(told)
         label = f"{plan.stack.name}/{service.name}"
         ctx.step(service.id, "queued", "todo", label=label, note="dry run: nothing is done", **facts)
         ctx.log(f"{label} would run {repo}@{target.target_digest}")
+        if anew:
+            ctx.log(f"{', '.join(anew)} would be restarted after {label}, as far as running (restart: true)")
     return {"stackId": plan.stack.id, "backup": {"status": "skipped", "reason": "dry_run"}, "update": update}

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.core.clock import Clock
 from app.core.db import Database
 from app.features.updates.models import UpdateJournal
-from app.features.updates.records import Change, Housemate, project_document, project_from
+from app.features.updates.records import Change, Dependent, Housemate, project_document, project_from
 from app.features.updates.rules.recovery import Step
 
 
@@ -40,7 +40,7 @@ class Journal:
             new_image_id=change.new_image_id,
             override_path=change.override_path,
             config_folder=change.config_folder,
-            lodgers=[housemate.document() for housemate in change.housemates],
+            lodgers=[*(mate.document() for mate in change.housemates), *(one.document() for one in change.dependents)],
             created_at=now,
             updated_at=now,
         )
@@ -88,7 +88,8 @@ def _change(row: UpdateJournal) -> Change:
         old_image_id=row.old_image_id,
         was_unhealthy=row.was_unhealthy,
         containers=row.containers,
-        housemates=tuple(Housemate.of(item) for item in row.lodgers),
+        housemates=tuple(Housemate.of(item) for item in row.lodgers if "restart" not in item),
+        dependents=tuple(Dependent.of(item) for item in row.lodgers if "restart" in item),
         new_image_id=row.new_image_id,
         step=row.step,
         override_path=row.override_path,

@@ -1,10 +1,15 @@
-"""The state machine of one service of an update (spec §7.8): from the running image to another one, or back."""
+"""The state machine of one service of an update (spec §7.8): from the running image to another one, or back.
+
+In two halves, so that all images of a stack are here before its first container is touched: `prepare` changes nothing,
+`apply` recreates.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from app.adapters.compose import override_file
 from app.adapters.engine import ContainerDetail, EngineError
@@ -13,15 +18,25 @@ from app.core.errors import AdapterError, DockrevError
 from app.core.jobs import JobContext
 from app.features.stacks import ServiceRecord, StackRecord
 from app.features.updates import evidence
-from app.features.updates.containers import containers_of, housemates_of, is_up
-from app.features.updates.records import Change, Failure, Housemate, StepFailed, project_of
+from app.features.updates.containers import containers_of, dependents_of, housemates_of, is_up
+from app.features.updates.followers import bring_followers, require_followers
+from app.features.updates.records import (
+    Change,
+    Dependent,
+    Ending,
+    Failure,
+    Housemate,
+    Result,
+    StepFailed,
+    project_of,
+)
 from app.features.updates.retries import idempotent
+from app.features.updates.rules.order import started_anew
 from app.features.updates.rules.recovery import Step
 from app.features.updates.rules.request import Target
 from app.features.updates.take_back import EngineAway, take_back_or_tell
 from app.features.updates.tools import (
     Tools,
-    bring_housemates,
     compose_up,
     forget,
     note,
@@ -30,23 +45,6 @@ from app.features.updates.tools import (
     tag_image,
 )
 from app.features.updates.track import Track
-
-Ending = Literal["settled", "skipped", "failed", "rolled_back"]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How one service ended; image ids are local ones. `warnings` are sentences for the owner."""
-
-    ending: Ending
-    old_image: str = ""
-    new_image: str = ""
-    failure: Failure | None = None
-    evidence: dict[str, Any] | None = None
-    tags_pulled: tuple[str, ...] = ()
-    tag_warnings: tuple[dict[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
-    why_skipped: str = ""
 
 
 @dataclass(slots=True)
@@ -59,7 +57,7 @@ class _Told:
 
 
 class ServiceUpdate:
-    """Updates one service. `backup` is told as evidence of a roll back."""
+    """Updates one service: `prepare`, then `apply`. `backup` is told as evidence of a roll back."""
 
     def __init__(
         self,
@@ -81,24 +79,40 @@ class ServiceUpdate:
         self._ref = ImageRef.parse(service.image_ref)
         self._backup = backup or {}
         self._told = _Told()
+        self._new_image_id = ""
+        self._later: frozenset[str] = frozenset()
+
+    @property
+    def service(self) -> ServiceRecord:
+        """What is updated."""
+        return self._service
 
     @property
     def target_tag_ref(self) -> str:
         """The name the new image gets."""
         return f"{self._ref.familiar_repo}:{self._target.target_tag}"
 
-    async def run(self) -> Result:
-        """From `locate` to the end. Raises only what leaves the journal open: a lost engine on the way back."""
+    async def prepare(self) -> Result | None:
+        """Look at what runs and pull the new image, changing nothing. The end, when it ends here, else None."""
         self._track.at(0.02, "looking at what runs")
-        before = await self._containers()
+        running = [container for container in await self._containers() if is_up(container)]
+        if not running:
+            return self._not_running()
+        self._track.step("queued", "done")
+        try:
+            await self._pull()
+        except StepFailed as failed:
+            return self._unchanged(running[0].image_id, failed.failure)
+        return None
+
+    async def apply(self, ahead: Collection[str] = ()) -> Result:
+        """From the recreation to the end; `ahead` are services of the stack that are updated after this one. Raises
+        only what leaves the journal open: a lost engine on the way back."""
+        before = await self._containers()  # the pulls of others took their time
         running = [container for container in before if is_up(container)]
         if not running:
-            why = "container not running"
-            self._track.step("queued", "skip", why)
-            self._ctx.log(f"{self._service.name} is left out: {why}", "warn")
-            return Result("skipped", why_skipped=why)
-        self._track.step("queued", "done")
-        change = await self._read(before, running)
+            return self._not_running()
+        change = await self._read(before, running, ahead)
         async with (
             staged_config(self._tools) as (self._tools, folder),
             override_file({self._service.name: change.target_ref}) as override,
@@ -106,21 +120,19 @@ class ServiceUpdate:
             # Written down before anything is touched; also the files, so that a killed process does not leave them.
             change = replace(change, override_path=str(override), config_folder=str(folder) if folder else None)
             await self._tools.journal.open(change)
-            try:
-                change = await self._pull(change)
-            except StepFailed as failed:
-                await forget(self._tools, self._ctx, change)
-                return self._unchanged(change, failed.failure)
             return await self._replace(change, override)
 
-    async def _read(self, before: list[ContainerDetail], running: list[ContainerDetail]) -> Change:
-        """What runs, and who lives in its network."""
-        housemates, strangers = await self._housemates(running)
+    async def _read(
+        self, before: list[ContainerDetail], running: list[ContainerDetail], ahead: Collection[str]
+    ) -> Change:
+        """What runs, who lives in its network, and who is restarted after it."""
+        housemates, strangers = await housemates_of(self._tools.engine, self._tools.stacks, running)
         for name in strangers:
             self._told.warnings.append(
                 f"{name} lives in the network of {self._service.name} and is not part of a stack Dockrev knows: "
                 f"recreate it after the update, or it has no network"
             )
+        dependents = await self._dependents(housemates, ahead)
         first = running[0]
         return Change(
             job_id=self._ctx.job.id,
@@ -129,32 +141,43 @@ class ServiceUpdate:
             service=self._service.name,
             project=project_of(self._stack),
             configured_ref=self._service.image_ref,
-            target_ref=f"{self._ref.familiar_repo}@{self._target.target_digest}",
+            target_ref=self._target_ref,
             target_tag=self._target.target_tag,
             old_image_id=first.image_id,
             was_unhealthy=first.health is not None and first.health.status == "unhealthy",
             containers=len(running) if len(before) > 1 else 1,
             housemates=tuple(housemates),
+            dependents=tuple(dependents),
+            new_image_id=self._new_image_id,
         )
+
+    async def _dependents(self, housemates: list[Housemate], ahead: Collection[str]) -> list[Dependent]:
+        """All of them; those whose own update comes, and what is behind them, need no restart if this one works."""
+        recreated = {self._service.name, *(m.service for m in housemates if m.project.name == self._stack.project)}
+        found = await dependents_of(self._tools.engine, self._stack, recreated)
+        edges = {one.name: one.restarts_after for one in self._stack.services}
+        now = set(started_anew(recreated, edges, ahead=ahead))
+        self._later = frozenset(one.service for one in found if one.service not in now)
+        return found
 
     # ---- forward
 
-    async def _pull(self, change: Change) -> Change:
+    async def _pull(self) -> None:
         """By digest, through the engine: nothing is changed yet, so this may be tried again."""
         self._track.step("pull", "run")
         self._track.at(0.08, "pulling the image")
-        engine = self._tools.engine
+        engine, ref = self._tools.engine, self._target_ref
 
         async def pull() -> None:
-            self._ctx.log(f"$ docker pull {change.target_ref}")
-            result = await engine.pull(change.target_ref, on_progress=self._track.pulling)
+            self._ctx.log(f"$ docker pull {ref}")
+            result = await engine.pull(ref, on_progress=self._track.pulling)
             self._ctx.log(f"status=0 stdout={'downloaded' if result.downloaded else 'up to date'} {result.digest}")
 
         await idempotent("pull", self._tools.settings, pull, self._warn)
-        image = await idempotent("pull", self._tools.settings, lambda: engine.image(change.target_ref), self._warn)
+        image = await idempotent("pull", self._tools.settings, lambda: engine.image(ref), self._warn)
+        self._new_image_id = image.id
         self._track.step("pull", "done")
         self._track.at(0.52, "image pulled")
-        return replace(change, new_image_id=image.id)
 
     async def _replace(self, change: Change, override: Path) -> Result:
         """The dangerous part: whatever goes wrong in here, the old image comes back."""
@@ -163,8 +186,8 @@ class ServiceUpdate:
             await self._recreate(change, override)
             step = "health"
             await self._prove(change)
-            step = "network_dependents"
-            await self._housemates_back(change)
+            step = "network_dependents" if change.housemates else "restart_dependents"
+            await require_followers(self._tools, self._ctx, change, ahead=self._later)
             step = "sync_configured_tag"
             await self._name(change)
         except StepFailed as failed:
@@ -176,7 +199,7 @@ class ServiceUpdate:
             return await self._back(change, Failure(step, f"internal error ({type(error).__name__})"))
         await self._extra_tags()
         await forget(self._tools, self._ctx, change)
-        self._track.step("settled", "done")
+        self._track.step("settled", "done", self._followed(change))
         self._track.at(1.0, "done")
         return self._result("settled", change)
 
@@ -198,11 +221,6 @@ class ServiceUpdate:
         await require_working(self._tools, change, change.new_image_id or "")
         self._track.step("health", "done")
         self._track.at(0.88, "works")
-
-    async def _housemates_back(self, change: Change) -> None:
-        verdict = await bring_housemates(self._tools, self._ctx, change.housemates)
-        if verdict.state != "ok":
-            raise StepFailed(Failure("network_dependents", verdict.why))
 
     async def _name(self, change: Change) -> None:
         """Point the tag at the image that was accepted, so that a later plain `compose up` keeps it.
@@ -260,7 +278,7 @@ class ServiceUpdate:
         await note(self._tools, self._ctx, change, Step.ROLLBACK)
         kept = await self._evidence(change, failure)
         if not self._service.auto_rollback:
-            await self._try_housemates(change)
+            await self._try_followers(change)
             await forget(self._tools, self._ctx, change)
             hint = "The new container was left as it is: automatic rollback is switched off for this service."
             self._track.step("unchanged", "bad", hint, evidence={**kept, "restoredOk": False})
@@ -283,10 +301,10 @@ class ServiceUpdate:
         step = verdict.why if verdict.why == "container_missing_after_rollback" else "rollback_failed"
         return self._result("failed", change, Failure(step, error), kept)
 
-    async def _try_housemates(self, change: Change) -> None:
-        """The network they lived in is gone either way."""
+    async def _try_followers(self, change: Change) -> None:
+        """The container they lived in or talked to is gone either way."""
         try:
-            verdict = await bring_housemates(self._tools, self._ctx, change.housemates)
+            verdict = await bring_followers(self._tools, self._ctx, change)
         except AdapterError as error:
             self._warn(error.message)
         else:
@@ -311,25 +329,46 @@ class ServiceUpdate:
         found = [ref.partition("@") for ref in image.repo_digests]
         return next((digest for repo, _, digest in found if repo in aliases), None)
 
+    def _followed(self, change: Change) -> str:
+        """What the timeline tells of the others."""
+        mates = [f"{mate.project.name}/{mate.service}" for mate in change.housemates]
+        dependents = [one.service for one in change.dependents if one.service not in self._later]
+        told = [f"recreated with it: {', '.join(mates)}"] if mates else []
+        return "; ".join([*told, f"restarted after it: {', '.join(dependents)}"] if dependents else told)
+
     # ---- small things
 
     async def _containers(self) -> list[ContainerDetail]:
         return await containers_of(self._tools.engine, self._stack.project, self._service.name)
 
-    async def _housemates(self, running: list[ContainerDetail]) -> tuple[list[Housemate], list[str]]:
-        return await housemates_of(self._tools.engine, self._tools.stacks, running)
+    @property
+    def _target_ref(self) -> str:
+        return f"{self._ref.familiar_repo}@{self._target.target_digest}"
 
-    def _unchanged(self, change: Change, failure: Failure) -> Result:
-        self._ctx.log(f"{change.service}: {failure.error}. {failure.hint}".strip(), "error")
+    def _not_running(self) -> Result:
+        why = "container not running"
+        self._track.step("queued", "skip", why)
+        self._track.at(1.0, why)
+        self._ctx.log(f"{self._service.name} is left out: {why}", "warn")
+        return Result("skipped", why_skipped=why)
+
+    def _unchanged(self, old_image_id: str, failure: Failure) -> Result:
+        self._ctx.log(f"{self._service.name}: {failure.error}. {failure.hint}".strip(), "error")
         self._track.step("pull", "bad", failure.error, error=failure.error)
         self._track.step("unchanged", "done", "nothing was changed; the old container kept running")
-        return self._result("failed", change, failure)
+        return Result("failed", old_image=old_image_id, failure=failure)
 
     def _result(
         self, ending: Ending, change: Change, failure: Failure | None = None, kept: dict[str, Any] | None = None
     ) -> Result:
+        # A failure on the way back, too, was met after the followers had lost what they follow.
+        later = self._later if ending == "settled" else frozenset()
+        mates = (mate.service for mate in change.housemates if mate.project.name == change.project.name)
+        dependents = (one.service for one in change.dependents if one.service not in later)
         return Result(
             ending,
+            restarted=(change.service, *mates, *dependents),
+            owed=tuple(one for one in change.dependents if one.service in later),
             old_image=change.old_image_id,
             new_image=change.new_image_id or "",
             failure=failure,

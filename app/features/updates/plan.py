@@ -13,7 +13,7 @@ from app.features.preferences import BackupDefaults
 from app.features.stacks import ServiceRecord, StackRecord, Stacks
 from app.features.updates.containers import housemates_of, is_up
 from app.features.updates.offers import offer_of
-from app.features.updates.rules.order import dependencies_first
+from app.features.updates.rules.order import dependencies_first, started_anew
 from app.features.updates.rules.targets import Offer, why_not
 from app.features.updates.watch import gate_of
 from app.features.versions import VersionRecord, Versions
@@ -36,7 +36,8 @@ class PlannedBackup:
 @dataclass(frozen=True, slots=True)
 class PlannedService:
     """One service with exactly the target to send. `health_s` is the longest the health gate would wait; None when
-    the container could not be read."""
+    the container could not be read. `recreated_with` live in its network, `restarted_after` depend on it with
+    `restart: true` and run."""
 
     service_id: str
     service_name: str
@@ -56,6 +57,7 @@ class PlannedService:
     health_s: float | None = None
     backups: tuple[PlannedBackup, ...] = ()
     recreated_with: tuple[str, ...] = ()
+    restarted_after: tuple[str, ...] = ()
     stays_up: tuple[str, ...] = ()
 
 
@@ -167,13 +169,16 @@ class Planner:
         with_it = {mate.service for mate in mates if mate.project.name == stack.project}
         elsewhere = [f"{mate.project.name}/{mate.service}" for mate in mates if mate.project.name != stack.project]
         up = {container.service for container in containers if is_up(container)}
+        edges = {one.name: one.restarts_after for one in stack.services}
+        anew = set(started_anew({planned.service_name, *with_it}, edges)) & up if running else set()
         return replace(
             planned,
             running=bool(running),
             has_health_check=any(container.health_policy is not None for container in running),
             health_s=max((gate_of(container, 0).deadline for container in running), default=None),
             recreated_with=(*sorted(with_it), *elsewhere, *strangers),
-            stays_up=tuple(sorted(up - with_it - {planned.service_name})),
+            restarted_after=tuple(sorted(anew)),
+            stays_up=tuple(sorted(up - with_it - anew - {planned.service_name})),
         )
 
 

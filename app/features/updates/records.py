@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app.adapters.compose import Project
 from app.features.stacks import StackRecord
 from app.features.updates.rules.recovery import Step
+
+Ending = Literal["settled", "skipped", "failed", "rolled_back"]
 
 
 def project_of(stack: StackRecord) -> Project:
@@ -69,6 +71,25 @@ class Housemate:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependent:
+    """A service of the same project that depends on the updated one with `restart: true`, and those of its containers
+    that ran before."""
+
+    service: str
+    containers: tuple[str, ...]
+    was_unhealthy: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """As it is kept in the journal."""
+        return {"restart": self.service, "containers": list(self.containers), "wasUnhealthy": self.was_unhealthy}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Dependent:
+        """The inverse of `document`."""
+        return cls(document["restart"], tuple(document["containers"]), document["wasUnhealthy"])
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One service on its way from one image to another: all that is needed to finish it or to take it back.
 
@@ -88,6 +109,7 @@ class Change:
     was_unhealthy: bool = False
     containers: int = 1
     housemates: tuple[Housemate, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
     new_image_id: str | None = None
     step: Step = Step.PREPARE
     override_path: str | None = None
@@ -107,6 +129,24 @@ class Failure:
     error: str
     hint: str = ""
     retry: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one service ended; image ids are local ones. `warnings` are sentences for the owner, `restarted` the
+    services of the stack that run anew now, `owed` those whose restart was left to their own update."""
+
+    ending: Ending
+    old_image: str = ""
+    new_image: str = ""
+    failure: Failure | None = None
+    evidence: dict[str, Any] | None = None
+    tags_pulled: tuple[str, ...] = ()
+    tag_warnings: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    why_skipped: str = ""
+    restarted: tuple[str, ...] = ()
+    owed: tuple[Dependent, ...] = ()
 
 
 class StepFailed(Exception):

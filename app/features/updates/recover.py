@@ -20,11 +20,12 @@ from app.core.events import EntitiesChanged, EventBus
 from app.core.jobs import JobContext, JobEngine, JobOutcome, JobStatus, NewJob, Progress
 from app.features.updates import evidence
 from app.features.updates.containers import containers_of
+from app.features.updates.followers import bring_followers, require_followers
 from app.features.updates.orphans import wait_for_orphans
 from app.features.updates.records import Change, Failure, StepFailed
 from app.features.updates.rules.recovery import Action, Found, Step, recovery_action
 from app.features.updates.take_back import EngineAway, take_back_or_tell
-from app.features.updates.tools import Tools, bring_housemates, forget, image_id_of, require_working, tag_image
+from app.features.updates.tools import Tools, forget, image_id_of, require_working, tag_image
 from app.features.versions import Checks
 
 log = structlog.get_logger(__name__)
@@ -132,6 +133,8 @@ class Recovery:
             verdict = await self._tools.watch.until_working(
                 change.project.name, change.service, image_id=change.old_image_id, ignore_health=change.was_unhealthy
             )
+            if verdict.state == "ok" and change.step is not Step.RECREATE:
+                verdict = await bring_followers(self._tools, ctx, change)  # its container is another one by now
             if verdict.state != "ok":
                 return await self._bring_back(ctx, change, Failure("health", verdict.why))
         await self._forget(ctx, change)
@@ -143,9 +146,7 @@ class Recovery:
         ctx.step(change.service_id, "health", "run")
         try:
             await require_working(self._tools, change, change.new_image_id or "")
-            mates = await bring_housemates(self._tools, ctx, change.housemates)
-            if mates.state != "ok":
-                raise StepFailed(Failure("network_dependents", mates.why))
+            await require_followers(self._tools, ctx, change)
             if not change.pinned:
                 await tag_image(self._tools, ctx, change.new_image_id or "", change.configured_ref)
         except StepFailed as failed:

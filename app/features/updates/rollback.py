@@ -11,7 +11,7 @@ from app.core.clock import rfc3339
 from app.core.errors import Conflict
 from app.core.jobs import JobContext, JobEngine, JobFilter, JobOutcome, JobRecord, NewJob
 from app.features.stacks import ServiceRecord, Stacks
-from app.features.updates.apply import StackPlan
+from app.features.updates.one_stack import StackPlan
 from app.features.updates.rules.conflicts import Operation
 from app.features.updates.rules.request import Target
 from app.features.updates.schemas import RollbackTarget
@@ -118,6 +118,7 @@ class Rollbacks:
             service_id=service.id,
             payload={"kind": MANUAL, "mode": "apply", "facts": facts, "sourceJobId": found.source_update_job_id},
             targets=((service.stack_id, service.id),),
+            stoppable=True,
         )
         wanted = _operation(service)
         return await self._jobs.submit(new, guard=lambda session: self._updates.require_free(session, wanted))

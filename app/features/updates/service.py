@@ -14,9 +14,10 @@ from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, JobRecord,
 from app.features.backups import Backups
 from app.features.preferences import Preferences
 from app.features.stacks import ServiceRecord, Stacks
-from app.features.updates.apply import ApplyUpdate, StackPlan, in_order
+from app.features.updates.apply import ApplyUpdate, in_order
 from app.features.updates.dry_run import dry_run
 from app.features.updates.offers import anomaly, offers_of
+from app.features.updates.one_stack import StackPlan
 from app.features.updates.plan import Planner, UpdatePlan
 from app.features.updates.rules.conflicts import OWNING_TYPES, Operation, blocked_by
 from app.features.updates.rules.request import Target, read_targets, require_ids
@@ -76,6 +77,7 @@ class Updates:
             backup_mode=body.backup_mode.value,
             payload={"mode": body.mode.value, "targets": [_document(target) for target in targets]},
             targets=pairs,
+            stoppable=body.mode is Mode.APPLY,
         )
         if body.mode is Mode.DRY_RUN:
             return await self._jobs.submit(new)

@@ -8,10 +8,11 @@ from app.adapters.compose import ComposeError, override_file
 from app.adapters.engine import EngineUnreachable, NoSuchImage
 from app.core.errors import AdapterError
 from app.core.jobs import JobContext
+from app.features.updates.followers import bring_followers
 from app.features.updates.records import Change
 from app.features.updates.rules.health import Verdict
 from app.features.updates.rules.recovery import Step
-from app.features.updates.tools import Tools, bring_housemates, compose_up, image_id_of, note, tag_image
+from app.features.updates.tools import Tools, compose_up, image_id_of, note, tag_image
 from app.features.updates.watch import GONE
 
 
@@ -50,10 +51,10 @@ async def take_back(tools: Tools, ctx: JobContext, change: Change) -> Verdict:
         why = "container_missing_after_rollback" if verdict.why == GONE else verdict.why
         return Verdict("bad", why)
     try:
-        mates = await bring_housemates(tools, ctx, change.housemates)
+        followers = await bring_followers(tools, ctx, change)
     except ComposeError as error:
         return Verdict("bad", error.message)
-    return mates if mates.state != "ok" else verdict
+    return followers if followers.state != "ok" else verdict
 
 
 async def take_back_or_tell(tools: Tools, ctx: JobContext, change: Change) -> Verdict:

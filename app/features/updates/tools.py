@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from app.adapters.compose import (
     ComposeCommandFailed,
     ComposeTimeout,
     Project,
-    override_file,
     staged_docker_config,
 )
 from app.adapters.engine import Engine, EngineError, NoSuchImage
@@ -22,8 +21,7 @@ from app.core.db import StorageError
 from app.core.jobs import JobContext
 from app.features.stacks import Stacks
 from app.features.updates.journal import Journal
-from app.features.updates.records import Change, Failure, Housemate, StepFailed
-from app.features.updates.rules.health import Verdict
+from app.features.updates.records import Change, Failure, StepFailed
 from app.features.updates.rules.recovery import Step
 from app.features.updates.watch import GONE, Watch
 from app.settings import Settings
@@ -114,22 +112,6 @@ async def image_id_of(engine: Engine, ref: str) -> str | None:
         return (await engine.image(ref)).id
     except NoSuchImage:
         return None
-
-
-async def bring_housemates(tools: Tools, ctx: JobContext, housemates: tuple[Housemate, ...]) -> Verdict:
-    """Recreate what lives in the network of a service that was recreated, and wait until it works."""
-    for mate in housemates:
-        ctx.log(f"{mate.project.name}/{mate.service} lives in the network of this service and is recreated")
-        async with AsyncExitStack() as files:
-            override = None
-            if await image_id_of(tools.engine, mate.image_ref) != mate.image_id:
-                # A plain recreation would also move it to whatever its tag means by now.
-                override = await files.enter_async_context(override_file({mate.service: mate.image_id}))
-            await compose_up(tools, ctx, mate.project, mate.service, override=override, force_recreate=True)
-        verdict = await tools.watch.until_working(mate.project.name, mate.service)
-        if verdict.state != "ok":
-            return Verdict("bad", f"{mate.project.name}/{mate.service}, which lives in its network: {verdict.why}")
-    return Verdict("ok")
 
 
 async def require_working(tools: Tools, change: Change, image_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Tells how far one service of an update is: its line of the timeline, and its share of the job's progress."""
+"""Tells how far an update is: each service's line of the timeline, and its share of the job's progress."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from app.adapters.engine import LayerProgress, PullProgress
 from app.core.clock import Clock
-from app.core.jobs import JobContext
+from app.core.jobs import JobContext, Progress
 
+BACKUP_PERCENT: Final = 8.0
+APPLY_FROM: Final = 15.0
+APPLY_TO: Final = 95.0
 PULL_FROM: Final = 0.08
 PULL_TO: Final = 0.50
 LAYERS_SECONDS: Final = 0.5
@@ -70,6 +73,58 @@ class Track:
             for entry in self._ctx.summary.get("timeline", [])
         ]
         self._ctx.merge({"timeline": timeline})
+
+
+class Meter:
+    """The progress of a job over `total` services: how far each is, how many are done, the highest percent told."""
+
+    def __init__(self, ctx: JobContext, clock: Clock, total: int) -> None:
+        self._ctx = ctx
+        self._clock = clock
+        self._total = total
+        self._fractions: dict[str, float] = {}
+        self._done: set[str] = set()
+        self._percent = 0.0
+
+    def track(self, service_id: str, label: str) -> Track:
+        """The line of one service."""
+
+        def report(fraction: float, message: str, download: dict[str, Any] | None) -> None:
+            self._fractions[service_id] = fraction
+            share = (APPLY_TO - APPLY_FROM) * sum(self._fractions.values()) / max(1, self._total)
+            self.tell("apply", message, APPLY_FROM + share, label, download)
+
+        return Track(self._ctx, self._clock, service_id, label, report)
+
+    def ended(self, service_id: str) -> None:
+        """Nothing more will happen to a service."""
+        self._done.add(service_id)
+        self._fractions[service_id] = 1.0
+
+    def tell(
+        self,
+        phase: str,
+        message: str,
+        percent: float,
+        target: str | None = None,
+        download: dict[str, Any] | None = None,
+    ) -> None:
+        """Move the job's progress; the percent never goes back."""
+        self._percent = max(self._percent, percent)
+        begun, total = len(self._fractions), self._total
+        progress = Progress(
+            phase,
+            message,
+            current=len(self._done),
+            total=total,
+            percent=self._percent,
+            planned_current=begun,
+            planned_total=total,
+            planned_percent=100 * begun / total if total else 100,
+            current_target=target,
+            download=download,
+        )
+        self._ctx.progress(progress, force=download is None)
 
 
 def _layer(layer: LayerProgress) -> dict[str, Any]:

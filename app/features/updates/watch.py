@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,10 +54,12 @@ class Watch:
         service: str,
         *,
         image_id: str | None = None,
+        only: Collection[str] | None = None,
         ignore_health: bool = False,
         on_wait: Callable[[Verdict], None] | None = None,
     ) -> Verdict:
-        """The final verdict on all containers of a service; `image_id` is what they must run.
+        """The final verdict on all containers of a service, or on those with the ids in `only`; `image_id` is what
+        they must run.
 
         An engine that goes away while it watches is waited for. `ignore_health` judges a container with a health check
         like one without: for an old version that was unhealthy before it was touched.
@@ -67,6 +69,7 @@ class Watch:
         while True:
             try:
                 found = await containers_of(self._engine, project, service)
+                found = [one for one in found if only is None or one.id in only]
             except EngineUnreachable:
                 if self._clock.monotonic() - began > MAX_SECONDS:
                     raise

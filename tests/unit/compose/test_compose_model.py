@@ -42,7 +42,7 @@ def test_one_file(tmp_path: Path) -> None:
           web:
             image: r.example/web:${TAG:-1}
             container_name: the-web
-            depends_on: {db: {condition: service_healthy}, cache: {}}
+            depends_on: {db: {condition: service_healthy, restart: true}, cache: {restart: false}}
             volumes:
               - data:/data
               - ./conf:/etc/web:ro,z
@@ -69,6 +69,7 @@ def test_one_file(tmp_path: Path) -> None:
     assert web.image == "r.example/web:1"
     assert web.container_name == "the-web"
     assert web.depends_on == {"db": "service_healthy", "cache": "service_started"}
+    assert web.restarts_after == ("db",)
     assert web.volumes == (
         VolumeMount("volume", "data", "/data"),
         VolumeMount("bind", f"{base}/conf", "/etc/web", read_only=True),
@@ -97,6 +98,7 @@ def test_later_files_win(tmp_path: Path) -> None:
         """
         services:
           web: {image: "a:1", volumes: ["x:/x", "y:/y"], depends_on: [db], profiles: [p], network_mode: host}
+          job: {image: "a:1", depends_on: {db: {restart: true}, web: {restart: true}}}
           db: {image: "db:1", volumes: ["old:/old"], profiles: [p]}
         """,
         """
@@ -107,6 +109,7 @@ def test_later_files_win(tmp_path: Path) -> None:
             depends_on: {db: {condition: service_healthy}, extra: {}}
             profiles: [q, p]
             network_mode:
+          job: {depends_on: {db: {condition: service_healthy}, web: {restart: false}}}
           db: {volumes: !override ["new:/new"], profiles: !reset []}
           extra: {image: "e:1"}
         """,
@@ -117,7 +120,9 @@ def test_later_files_win(tmp_path: Path) -> None:
     assert {m.target: m.source for m in web.volumes} == {"/x": "x", "/y": "z"}
     assert [m.target for m in model.services["db"].volumes] == ["/new"]
     assert model.services["db"].profiles == ()
-    assert list(model.services) == ["web", "db", "extra"]
+    job = model.services["job"]
+    assert (job.depends_on, job.restarts_after) == ({"db": "service_healthy", "web": "service_started"}, ("db",))
+    assert list(model.services) == ["web", "job", "db", "extra"]
 
 
 def test_documents_of_one_file_are_merged_too(tmp_path: Path) -> None:

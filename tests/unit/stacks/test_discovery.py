@@ -50,6 +50,19 @@ async def test_a_running_project_becomes_a_stack_with_its_services(room: Room) -
     assert room.events(StackDiscovered) == [StackDiscovered(stack.id)]
 
 
+async def test_who_wants_a_restart_after_what_is_kept_and_followed(room: Room) -> None:
+    yaml = "services: {web: {image: a, depends_on: {db: {restart: %s}, cache: {}}}, db: {image: b}, cache: {image: c}}"
+    path = room.write("shop", yaml % "true")
+    room.engine.listed.append(compose_container("shop", "web", files=path))
+    await actions(room)
+    web = (await room.stack("shop")).services[2]
+    assert (web.depends_on, web.restarts_after) == (("cache", "db"), ("db",))
+    assert await actions(room) == {"shop": Action.SKIPPED}
+    room.write("shop", yaml % "false")
+    assert await actions(room) == {"shop": Action.UPDATED}
+    assert (await room.stack("shop")).services[2].restarts_after == ()
+
+
 async def test_the_effective_model_counts_where_compose_is_there(room: Room) -> None:
     room.run("shop", image="nginx:${TAG:-1}")
     room.compose.models["shop"] = {"services": {"web": {"image": "nginx:1.29"}, "extra": {"image": "redis:7"}}}

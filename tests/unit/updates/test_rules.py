@@ -13,7 +13,7 @@ from app.features.updates.evidence import LOG_CHARS, LOG_LINES, last_lines
 from app.features.updates.retries import delay_before
 from app.features.updates.rules.conflicts import Operation, blocked_by
 from app.features.updates.rules.health import MAX_SECONDS, MIN_SECONDS, Gate, Sighting, Verdict, all_of, gate_for, judge
-from app.features.updates.rules.order import dependencies_first, lives_in
+from app.features.updates.rules.order import dependencies_first, lives_in, started_anew
 from app.features.updates.rules.recovery import Found, Step, recovery_action
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
@@ -82,6 +82,25 @@ def test_a_service_comes_after_everything_it_depends_on(graph: dict[str, list[st
 def test_a_cycle_does_not_hang_and_the_given_order_is_kept() -> None:
     assert sorted(dependencies_first(["a", "b"], {"a": ["b"], "b": ["a"]})) == ["a", "b"]
     assert dependencies_first(["z", "a", "m"], {}) == ["z", "a", "m"]
+
+
+EDGES = {"app": ("db",), "far": ("app",), "odd": ("far", "else"), "calm": (), "a": ("b",), "b": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "ahead", "found"),
+    [
+        ({"db"}, (), ["app", "far", "odd"]),
+        ({"db", "app"}, (), ["far", "odd"]),
+        ({"db"}, {"app"}, []),
+        ({"db"}, {"far"}, ["app"]),
+        ({"db", "else"}, {"app"}, ["odd"]),
+        ({"calm"}, (), []),
+        ({"a"}, (), ["b"]),
+    ],
+)
+def test_who_is_restarted_after_it(replaced: set[str], ahead: set[str], found: list[str]) -> None:
+    assert started_anew(replaced, EDGES, ahead=ahead) == found
 
 
 @pytest.mark.parametrize(

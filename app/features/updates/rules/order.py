@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 def dependencies_first(names: Iterable[str], depends_on: Mapping[str, Sequence[str]]) -> list[str]:
@@ -28,14 +27,23 @@ def dependencies_first(names: Iterable[str], depends_on: Mapping[str, Sequence[s
     return [name for name in ordered if name in chosen]
 
 
-@dataclass(frozen=True, slots=True)
-class Lodger:
-    """A running container that lives in another one's network; `project` is empty outside Compose."""
+def started_anew(
+    replaced: Iterable[str], restarts_after: Mapping[str, Sequence[str]], *, ahead: Collection[str] = ()
+) -> list[str]:
+    """Services that are restarted because what they depend on (with `restart: true`) was replaced or restarted.
 
-    container_id: str
-    name: str
-    project: str
-    service: str
+    Those `ahead` are replaced themselves later on: they, and what is reached only through them, are left out.
+    """
+    seeds = set(replaced)
+    found: dict[str, None] = {}
+    reached = list(seeds)
+    while reached:
+        below = reached.pop()
+        for name in sorted(restarts_after):
+            if below in restarts_after[name] and name not in seeds and name not in found and name not in ahead:
+                found[name] = None
+                reached.append(name)
+    return sorted(found)
 
 
 def lives_in(network_mode: str, container_id: str, name: str) -> bool:

@@ -1,0 +1,157 @@
+"""Updates that are about more than one service: restarts of dependents, all images first, a stop (spec §7.8, §7.9)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.engine import PullResult
+from app.core.errors import Conflict
+from app.core.jobs import JobStatus
+from tests.lab.house import House, house
+from tests.lab.lab import Lab
+from tests.lab.test_updates import publish, served, track
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+async def home(clean_lab: Lab, tmp_path: Path) -> AsyncIterator[House]:
+    async with house(clean_lab, tmp_path) as built:
+        yield built
+
+
+async def starts(home: House, project: str, names: str) -> dict[str, tuple[str, datetime | None]]:
+    """Container id and start of services."""
+    found = {name: await home.only(project, name) for name in names.split()}
+    return {name: (one.id, one.started_at) for name, one in found.items()}
+
+
+async def test_what_depends_on_it_with_restart_is_restarted_and_works(clean_lab: Lab, home: House) -> None:
+    """db ← app ← far with restart: true; idle would be restarted too but is stopped; calm depends without restart."""
+    lab, samples = clean_lab, clean_lab.samples("db")
+    db, app = publish(lab, "dep-db", samples.good("1.0.0")), publish(lab, "dep-app", samples.good("1.0.0"))
+    after = "depends_on: {%s: {condition: service_started, restart: true}}"
+    stack = lab.stack(
+        "dep",
+        f"""services:
+  db: {{image: '{db}'}}
+  app: {{image: '{app}', {after % "db"}}}
+  far: {{image: '{app}', {after % "app"}}}
+  idle: {{image: '{app}', {after % "db"}}}
+  calm: {{image: '{app}', depends_on: [db]}}
+""",
+    ).up(wait=True)
+    stack.compose("stop", "-t", "1", "idle")
+    idle = await starts(home, "dep", "idle")
+    for version, ending in (("2.0.0", JobStatus.SUCCESS), ("3.0.0", JobStatus.ROLLED_BACK)):
+        before = await starts(home, "dep", "app far calm")
+        good = ending is JobStatus.SUCCESS
+        lab.registry.publish("up/dep-db", "1", samples.good(version) if good else samples.never_healthy(version))
+        await home.look()
+        service = await home.service("dep", "db")
+        (planned,) = (await home.updates.plan("service", service_id=service.id)).targets
+        assert (planned.restarted_after, planned.stays_up) == (("app", "far"), ("calm",))
+        dry = await home.update("dep", "db", mode="dry-run")
+        (would,) = dry.summary["stacks"][0]["update"]["wouldChange"]
+        assert would["restartedAfter"] == ["app", "far", "idle"]
+        job = await home.update("dep", "db")
+        assert job.status is ending, await home.log(job.id)
+        assert served(lab, (await home.only("dep", "db")).id) == "2.0.0"
+        now = await starts(home, "dep", "app far calm")
+        db_started = (await home.only("dep", "db")).started_at
+        assert now["calm"] == before["calm"]
+        for name in ("app", "far"):
+            (id, started), (old_id, old_started) = now[name], before[name]
+            assert id == old_id and started and old_started and db_started and started > db_started > old_started
+            health = (await home.only("dep", name)).health
+            assert health is not None and health.status == "healthy"
+        assert now["far"][1] > now["app"][1], "first what others depend on"  # type: ignore[operator]
+        assert await starts(home, "dep", "idle") == idle, "what was stopped stays stopped"
+        log = await home.log(job.id)
+        assert "dep/app depends on db with restart: true and is restarted" in log and "dep/idle" not in log
+        if good:
+            settled = job.summary["timeline"][0]["steps"][-1]
+            assert (settled["step"], settled["note"]) == ("settled", "restarted after it: app, far")
+
+
+async def test_all_images_are_here_before_the_first_container_is_touched(clean_lab: Lab, home: House) -> None:
+    lab, samples = clean_lab, clean_lab.samples("batch")
+    names = ("db", "app", "web")
+    refs = {name: publish(lab, f"batch-{name}", samples.good("1.0.0")) for name in names}
+    after = "depends_on: {%s: {condition: service_started, restart: true}}"
+    lab.stack(
+        "batch",
+        f"""services:
+  db: {{image: '{refs["db"]}'}}
+  app: {{image: '{refs["app"]}', {after % "db"}}}
+  web: {{image: '{refs["web"]}', {after % "app"}}}
+""",
+    ).up(wait=True)
+    before = await starts(home, "batch", "db app web")
+    for name in names:
+        lab.registry.publish(f"up/batch-{name}", "1", samples.good("2.0.0"))
+    await home.look()
+    body = await home.stack_body("batch", list(names))
+    web = await home.service("batch", "web")
+    (missing,) = (one for one in body.targets or () if one.service_id == web.id)
+    lab.registry.delete_manifest("up/batch-web", missing.target_digest)
+    job = await home.finished(await home.updates.start(body, "tester"))
+    assert (job.status, job.summary["failureStep"]) == (JobStatus.FAILED, "pull"), await home.log(job.id)
+    assert job.summary["error"].startswith("web: ") and "batch-web" in job.summary["error"], job.summary["error"]
+    assert await starts(home, "batch", "db app web") == before, "nothing may be touched"
+    assert {label["label"]: track(job, n).get("unchanged") for n, label in enumerate(job.summary["timeline"])} == {
+        "batch/db": "skip", "batch/app": "skip", "batch/web": "done",
+    }  # fmt: skip
+    assert await home.updates._tools.journal.all() == []
+    assert "up --detach" not in await home.log(job.id)
+    # With the image back all of it works, and what has an update of its own is not restarted before that.
+    lab.registry.publish("up/batch-web", "1", samples.good("2.0.1"))
+    await home.look()
+    job = await home.finished(await home.updates.start(await home.stack_body("batch", list(names)), "tester"))
+    assert job.status is JobStatus.SUCCESS, await home.log(job.id)
+    assert "is restarted" not in await home.log(job.id)
+    for name in names:
+        assert served(lab, (await home.only("batch", name)).id).startswith("2.0.")
+
+
+async def test_a_stop_is_honoured_until_the_first_container_is_touched(clean_lab: Lab, home: House) -> None:
+    lab, samples = clean_lab, clean_lab.samples("stop")
+    ref = publish(lab, "stop", samples.good("1.0.0"))
+    lab.stack("stop", f"services: {{web: {{image: '{ref}'}}, zoo: {{image: '{ref}'}}}}").up(wait=True)
+    before = await starts(home, "stop", "web zoo")
+    lab.registry.publish("up/stop", "1", samples.good("2.0.0"))
+    await home.look()
+    pulling, go_on = asyncio.Event(), asyncio.Event()
+    pull = home.engine.pull
+
+    async def slow_pull(ref: str, **options: Any) -> PullResult:
+        pulling.set()
+        await go_on.wait()
+        return await pull(ref, **options)
+
+    home.engine.pull = slow_pull  # type: ignore[method-assign]
+    job_id = await home.updates.start(await home.stack_body("stop", ["web", "zoo"]), "tester")
+    await asyncio.wait_for(pulling.wait(), 20)
+    assert await home.jobs.request_stop(job_id, "bob") == "requested"
+    go_on.set()
+    job = await home.finished(job_id)
+    assert (job.status, job.summary["error"]) == (JobStatus.CANCELLED, "stopped on request of bob")
+    assert await starts(home, "stop", "web zoo") == before
+    assert [track(job, n)["unchanged"] for n in (0, 1)] == ["skip", "skip"]
+    assert (await home.log(job_id)).count("docker pull") == 1, "the running pull is finished, the next is not begun"
+    assert await home.updates._tools.journal.all() == []
+    # The service is free again, and once a container is touched it is too late.
+    job_id = await home.updates.start(await home.body("stop", "web"), "tester")
+    async with asyncio.timeout(20):
+        while not await home.updates._tools.journal.all():
+            await asyncio.sleep(0.02)
+    with pytest.raises(Conflict) as refused:
+        await home.jobs.request_stop(job_id, "bob")
+    assert refused.value.details["reason"] == "apply_committed"
+    assert (await home.finished(job_id)).status is JobStatus.SUCCESS, await home.log(job_id)
