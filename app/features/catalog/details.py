@@ -104,6 +104,7 @@ def ignore_row(rule: IgnoreRuleRecord, record: VersionRecord | None) -> IgnoreRo
         value=rule.value,
         note=rule.note,
         enabled=rule.enabled,
+        matches=record is not None and rules.matches(rule.kind, rule.value, record.image_tag),
         hides=record is not None and record.has_candidate and record.ignore_rule_id == rule.id,
         created_at=rule.created_at,
     )

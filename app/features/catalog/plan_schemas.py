@@ -29,7 +29,7 @@ class PlanBackup(ApiModel):
 
 
 class PlanTarget(ApiModel):
-    """One service of the plan, with exactly the target that will be sent."""
+    """One service of the plan, with exactly the target that will be sent; `caution` is what to know before."""
 
     service_id: str
     service_name: str
@@ -40,6 +40,7 @@ class PlanTarget(ApiModel):
     pull_tags: list[str] = Field(default_factory=list)
     from_version: str | None = None
     to_version: str | None = None
+    caution: str = ""
     from_digest: str | None = None
     arch_match: str = "unknown"
     arch: list[str] = Field(default_factory=list)

@@ -6,6 +6,7 @@ from app.features.catalog.plan_schemas import LeftOut, PlanBackup, PlanTarget, U
 from app.features.catalog.rows import known_version
 from app.features.updates import PlannedService
 from app.features.updates import UpdatePlan as Plan
+from app.features.versions import rules
 
 
 def plan_page(plan: Plan) -> UpdatePlan:
@@ -27,6 +28,18 @@ def plan_page(plan: Plan) -> UpdatePlan:
     )
 
 
+def _caution(one: PlannedService) -> str:
+    """Why somebody may not want this service in an update of many; nothing for an ordinary step ahead."""
+    if one.running is False:
+        return "Does not run, so it is left as it is"
+    version = known_version(one.to_version)
+    if version is None:
+        return "Its version is not known"
+    if rules.is_cross_tag(one.target_tag, version):
+        return f"The tag {one.target_tag} moved to another series"
+    return "Older than what runs" if rules.is_downgrade(one.from_version or "", version) else ""
+
+
 def _target(one: PlannedService) -> PlanTarget:
     return PlanTarget(
         service_id=one.service_id,
@@ -38,6 +51,7 @@ def _target(one: PlannedService) -> PlanTarget:
         pull_tags=list(one.pull_tags),
         from_version=known_version(one.from_version),
         to_version=known_version(one.to_version),
+        caution=_caution(one),
         from_digest=one.from_digest,
         arch_match=one.arch_match,
         arch=list(one.arch),

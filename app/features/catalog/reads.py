@@ -9,7 +9,7 @@ from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus
 from app.features.catalog.rows import Busy, Seen, by_state, matches, service_row, service_state, state_counts
 from app.features.catalog.schemas import DiscoveryProblem, ServiceRow, ServiceState, StackGroup
 from app.features.jobs import Names
-from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks
+from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks, problem_text
 from app.features.versions import VersionInference, VersionRecord, Versions
 
 CHANGING = ("update", "rollback")
@@ -122,7 +122,7 @@ def group_of(stack: StackRecord, rows: Sequence[ServiceRow], project: ProjectRec
         id=stack.id,
         name=stack.name,
         discovery=project.status.value if project else "missing",
-        problem=reason or None,
+        problem=problem_text(reason, brief=True) or None,
         remedy=(project.hint if project else None) or more or None,
         config_files=list(stack.compose_files),
         service_total=len(stack.services),
@@ -157,7 +157,7 @@ def problems_of(projects: Sequence[ProjectRecord], *, archived: bool) -> list[Di
 
 def _problem(project: ProjectRecord) -> str:
     if project.last_error:
-        return project.last_error
+        return problem_text(project.last_error)
     return "None of its containers runs" if project.status.value == "missing" else "It cannot be read"
 
 

@@ -224,13 +224,15 @@ class InferenceInfo(ApiModel):
 
 
 class IgnoreRow(ApiModel):
-    """A rule. `kind` is exact, prefix, regex or semver; `hides` says whether it hides the candidate of now."""
+    """A rule. `kind` is exact, prefix, regex or semver; `matches` says whether it matches the tag that is
+    followed, `hides` whether it hides the candidate of now."""
 
     id: str
     kind: str
     value: str
     note: str | None = None
     enabled: bool = True
+    matches: bool = False
     hides: bool = False
     created_at: datetime | None = None
 

@@ -67,7 +67,7 @@ class Overview:
         known = await self._catalog.known()
         seen = self._catalog.seen(known)
         wanted = [one for one in seen.values() if one.matches(state=query.state, q=query.q)]
-        wanted.sort(key=lambda one: (PLACE[one.state], one.service.name))
+        wanted.sort(key=lambda one: (PLACE[one.state], one.service.stack_name, one.service.name))
         names = known.names
         recent = await self._job_reads.jobs.store.search(JobFilter(limit=RECENT * 3))
         now = self._clock.now()
@@ -111,7 +111,7 @@ class Overview:
             discovery=DiscoveryReading(
                 projects=len(projects),
                 active=sum(project.status.value == "active" for project in projects),
-                problems=sum(project.status.value == "invalid" for project in projects),
+                problems=sum(project.status.value != "active" for project in projects),
                 last_at=max((p.last_scan_at for p in projects if p.last_scan_at), default=None),
             ),
             registries=[_registry_reading(host, now) for host in self._registry.hosts()][:12],
@@ -165,10 +165,10 @@ def _rolled_back(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: dat
                     severity="back",
                     title=f"{name} went back to {entry.get('fromVersion') or 'its old image'}.",
                     detail=str(evidence.get("trigger") or "The new container did not get healthy."),
-                    remedy="Look at what it logged, then try again or ignore this version.",
+                    remedy="Look at what it logged, then try again, or hold it back until there is a better one.",
                     actions=[
                         Action(label="See evidence", href=f"/queue/{job.id}#evidence-{service_id}"),
-                        Action(label="Ignore it", href=f"/services/{stack_id}/{service_id}#rules"),
+                        Action(label="Hold it back", href=f"/services/{stack_id}/{service_id}#rules"),
                     ],
                 )
             )

@@ -111,3 +111,14 @@ def test_odd_timelines_break_no_page(steps: list[dict[str, str]]) -> None:
     page = job_page(job(JobStatus.FAILED, summary), NAMES, [], 0)
     assert page.job.id == "job_1"
     assert len(page.tracks) == 1
+
+
+def test_a_discovery_counts_what_it_changed_and_could_not_take_in() -> None:
+    counts = {"stacksCreated": 1, "stacksUpdated": 1, "stacksMarkedMissing": 1, "stacksFailed": 2, "stacksSkipped": 9}
+    actions = [{"project": "shop", "action": "failed", "reason": "compose_file_invalid: /srv/a.yml"}]
+    found = job(JobStatus.SUCCESS, {"scan": {"summary": counts, "actions": actions}}, "discovery")
+    row = job_row(found, NAMES)
+    assert (row.changes, row.problems) == (3, 2)
+    assert job_page(found, NAMES, [], 0).actions[0].reason == "A Compose file is not valid: /srv/a.yml"
+    other = job_row(job(JobStatus.SUCCESS, {}, "check"), NAMES)
+    assert (other.changes, other.problems) == (None, None)

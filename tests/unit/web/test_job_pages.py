@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+from jinja2 import Environment
+
 from app.features.jobs import pages
-from app.features.jobs.schemas import Step, StepKey, StepState
-from tests.unit.web.pages.base import NOW
+from app.features.jobs.schemas import DiscoveryActionRow, JobPage, NewVersion, Step, StepKey, StepState
+from tests.unit.web.pages import base, jobs
+from tests.unit.web.pages.base import NOW, digest
+from tests.unit.web.pages.cases import environment
+
+
+@pytest.fixture(scope="module")
+def made() -> Environment:
+    return environment()
+
+
+def text_of(made: Environment, page: JobPage) -> str:
+    """The page's words without markup."""
+    html = made.get_template("jobs/job_detail.html").render(**base.context(page=page))
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def test_what_is_backed_up_waits_no_more() -> None:
@@ -18,3 +36,37 @@ def test_what_is_backed_up_waits_no_more() -> None:
     waiting = [Step(key=StepKey.QUEUED, state=StepState.RUN, started_at=NOW)]
     pages._leave_queue(waiting)
     assert waiting[0].state is StepState.RUN and waiting[0].finished_at is None
+
+
+def test_a_discovery_tells_what_happened_and_counts_the_rest(made: Environment) -> None:
+    row = jobs.job(39, "discovery", scope="all", target_name=None, steps=[], changes=1, problems=1)
+    actions = [
+        DiscoveryActionRow(project="attic", action="marked_missing"),
+        DiscoveryActionRow(project="games", action="failed", reason="A Compose file is not valid"),
+        *(DiscoveryActionRow(project=f"stack-{n}", action="skipped") for n in range(11)),
+    ]
+    text = text_of(made, JobPage(job=row, actions=actions))
+    assert "1 change, 1 problem" in text and "Does not run any more" in text and "11 projects unchanged." in text
+    assert "stack-3" not in text and "marked missing" not in text
+
+
+def test_a_tag_is_not_told_as_a_version(made: Environment) -> None:
+    found = {"stack_id": "stk_1", "service_id": "svc_1", "service_name": "web", "candidate_digest": digest(2)}
+    news = [
+        NewVersion(**found, image_ref="a:7", current_tag="7", current_version="7", candidate_version="7"),
+        NewVersion(**found, image_ref="b:7", current_tag="7", current_version="7.4.1", candidate_version="7.4.2"),
+    ]
+    text = text_of(made, JobPage(job=jobs.job(40, "check", steps=[]), new_versions=news))
+    assert "tag 7" in text and "7.4.1 → 7.4.2" in text
+
+
+def test_evidence_of_what_was_still_running_names_no_exit_code(made: Environment) -> None:
+    back = jobs.back_steps()
+    back[-2].note = "the health check failed"
+    proof = jobs.evidence(exit_code=None, restarts=0)
+    track = jobs.track(2, "rolled_back", back, evidence=proof)
+    job = jobs.job(41, status="rolled_back", result_summary="The new container did not get healthy")
+    text = text_of(made, JobPage(job=job, tracks=[track]))
+    assert "was still running, never restarted, no out-of-memory kill" in text
+    assert "Health failed the health check failed" not in text
+    assert text.count("Try again") == 1, "one way on is enough"
