@@ -12,7 +12,7 @@ from app.core.background import Background, every
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import DockrevError
-from app.core.events import EventBus
+from app.core.events import EntitiesChanged, EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
 from app.core.metrics import Metrics
@@ -29,6 +29,13 @@ from app.features.versions.inference.overview import Overview, OverviewRow, over
 from app.features.versions.inference.queue import Key, Reason, ScanProgress, Task
 from app.features.versions.inference.snapshots import RETENTION, TTL
 from app.features.versions.inference.worker import Inference
+from app.features.versions.newer.asking import Asking
+from app.features.versions.newer.book import TagBook
+from app.features.versions.newer.known import KnownVersions
+from app.features.versions.newer.listing import Listed, NotYet, VersionList, VersionLists
+from app.features.versions.newer.rows import NewerRows, NewerVersions
+from app.features.versions.newer.sorting import Sorter
+from app.features.versions.newer.worker import Newer
 from app.features.versions.records import (
     Discovery,
     IgnoreRuleRecord,
@@ -58,7 +65,11 @@ __all__ = [
     "IgnoreRules",
     "Inference",
     "Key",
+    "Listed",
     "NewVersion",
+    "Newer",
+    "NewerVersions",
+    "NotYet",
     "Overview",
     "OverviewRow",
     "Pending",
@@ -71,6 +82,8 @@ __all__ = [
     "Snapshot",
     "Task",
     "VersionInference",
+    "VersionList",
+    "VersionLists",
     "VersionRecord",
     "Versions",
     "check_scope",
@@ -115,8 +128,11 @@ def _setup(container: Container) -> None:
     store = container.get(DatabaseStore)
     evidence = container.put(Evidence, Evidence(db))
     ignore = container.put(IgnoreRules, IgnoreRules(db, bus, clock))
-    inference = container.put(Inference, Inference(db, bus, clock, client, evidence))
-    container.put(Versions, Versions(evidence, inference, settings.image_repo))
+    book = container.put(TagBook, TagBook(db, clock, client))
+    inference = container.put(Inference, Inference(db, bus, clock, client, evidence, book))
+    rows = container.put(NewerRows, NewerRows(db, clock))
+    container.put(Versions, Versions(evidence, inference, rows, settings.image_repo))
+    _newer(container)
     container.put(DigestTags, DigestTags(stacks, evidence, inference, client, clock))
     checker = Checker(
         client=client,
@@ -147,17 +163,47 @@ def _setup(container: Container) -> None:
     _keep_alive(container, settings.runtime_scan_interval_seconds)
 
 
+def _newer(container: Container) -> None:
+    """Newer versions under other tags: what is kept, what is asked, what is told."""
+    db, clock, bus = container.get(Database), container.get(Clock), container.get(EventBus)
+    client, inference, jobs = container.get(RegistryClient), container.get(Inference), container.get(JobEngine)
+    evidence, book, rows = container.get(Evidence), container.get(TagBook), container.get(NewerRows)
+    known = KnownVersions(db, clock)
+    newer = container.put(
+        Newer,
+        Newer(
+            bus=bus,
+            clock=clock,
+            jobs=jobs,
+            evidence=evidence,
+            book=book,
+            known=known,
+            rows=rows,
+            sorter=Sorter(container.get(IgnoreRules), jobs.store, client.host_platform),
+            asking=Asking(client, inference.recent, known, book),
+            busy=inference.queue.asks_about,
+        ),
+    )
+    bus.on(EntitiesChanged, newer.note)
+    lists = VersionLists(container.get(Stacks), evidence, book, known, rows, newer, jobs.store, clock)
+    container.put(VersionLists, lists)
+
+
 def _keep_alive(container: Container, scan_seconds: float) -> None:
-    inference, scans = container.get(Inference), container.get(RuntimeScans)
+    inference, scans, newer = container.get(Inference), container.get(RuntimeScans), container.get(Newer)
     background = container.get(Background)
 
     async def clean_up() -> None:
         await inference.collect_garbage()
+        await newer.collect_garbage()
         await container.get(DatabaseStore).purge()
         await container.get(Evidence).purge_discoveries(container.get(Clock).now() - DISCOVERIES_KEPT)
 
     background.keep("version inference", inference.run)
     background.keep("version warm-up", lambda: every(WARM_UP_SECONDS, inference.warm_up))
+    background.keep("newer versions", newer.run)
+    background.keep("newer versions after events", newer.follow)
+    background.keep("newer versions warm-up", lambda: every(WARM_UP_SECONDS, newer.everything, at_once=False))
     background.keep("version clean-up", lambda: every(GC_SECONDS, clean_up))
     background.keep("runtime scan", lambda: every(scan_seconds, scans.periodic, at_once=False))
     background.keep("runtime scan after events", scans.follow)
@@ -188,5 +234,7 @@ FEATURE = Feature(
         "digest_tags": DigestTags,
         "inference": Inference,
         "evidence": Evidence,
+        "newer": Newer,
+        "version_lists": VersionLists,
     },
 )

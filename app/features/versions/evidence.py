@@ -25,7 +25,7 @@ _COLUMNS: Final = (  # in the order of VersionRecord's fields
     "candidate_arch", "ignore_rule_id", "ignore_reason", "checked_at", "last_error", "last_error_at",
 )  # fmt: skip
 _TUPLES: Final = tuple(_COLUMNS.index(name) for name in ("current_resolved_tags", "candidate_arch"))
-_SELECTED: Final = tuple(getattr(ServiceVersion, name) for name in _COLUMNS)
+RECORD_COLUMNS: Final = tuple(getattr(ServiceVersion, name) for name in _COLUMNS)
 
 
 @dataclass(slots=True)
@@ -52,20 +52,20 @@ class Evidence:
 
     async def records(self, service_ids: Collection[str] | None = None) -> dict[str, VersionRecord]:
         """Valid evidence by service, in one query; services that were never checked are not in it."""
-        query = select(*_SELECTED).join(SERVICES, _same_image())
+        query = select(*RECORD_COLUMNS).join(SERVICES, same_image())
         ids = None if service_ids is None else set(service_ids)
         if ids is not None and len(ids) <= _IN_LIST:
             query = query.where(col(ServiceVersion.service_id).in_(ids))
         async with self._db.session() as session:
             rows = (await session.exec(query)).all()
-        found = {row[0]: _record(row) for row in rows}
+        found = {row[0]: record_of(row) for row in rows}
         return found if ids is None or len(ids) <= _IN_LIST else {key: found[key] for key in ids if key in found}
 
     async def of_repo(self, image_repo: str) -> list[VersionRecord]:
         """Evidence of every service that uses a repository."""
-        query = select(*_SELECTED).join(SERVICES, _same_image()).where(ServiceVersion.image_repo == image_repo)
+        query = select(*RECORD_COLUMNS).join(SERVICES, same_image()).where(ServiceVersion.image_repo == image_repo)
         async with self._db.session() as session:
-            return [_record(row) for row in (await session.exec(query)).all()]
+            return [record_of(row) for row in (await session.exec(query)).all()]
 
     async def last_checks(self, stack_ids: Collection[str] | None = None) -> dict[str, datetime]:
         """When each stack was checked last; never checked ones are not in it."""
@@ -125,7 +125,7 @@ class Evidence:
         ids = [record.service_id for record in changed]
         # A row about another image counts as none here too.
         current = select(SERVICES.c.id, SERVICES.c.image_ref, ServiceVersion.revision).join_from(
-            SERVICES, ServiceVersion, _same_image(), isouter=True
+            SERVICES, ServiceVersion, same_image(), isouter=True
         )
         rows = (await session.exec(current.where(SERVICES.c.id.in_(ids)))).all()
         known = {row[0]: (row[1], row[2] or 0) for row in rows}
@@ -165,7 +165,8 @@ class Evidence:
         )
 
 
-def _same_image() -> Any:
+def same_image() -> Any:
+    """Joins a row of evidence with its service, as long as that declares the image the row is about."""
     return (SERVICES.c.id == ServiceVersion.service_id) & (SERVICES.c.image_ref == ServiceVersion.image_ref)
 
 
@@ -173,7 +174,8 @@ def _still_true(record: VersionRecord, known: tuple[str, int] | None) -> bool:
     return known is not None and known[0] == record.image_ref and known[1] == record.revision
 
 
-def _record(row: Sequence[Any]) -> VersionRecord:
+def record_of(row: Sequence[Any]) -> VersionRecord:
+    """A record from the values of `RECORD_COLUMNS`."""
     values = list(row)
     for place in _TUPLES:
         values[place] = tuple(values[place] or ())

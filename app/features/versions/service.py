@@ -11,14 +11,16 @@ from app.features.versions.evidence import Evidence
 from app.features.versions.inference.fold import keys_of
 from app.features.versions.inference.state import service_state
 from app.features.versions.inference.worker import Inference
+from app.features.versions.newer.rows import NewerRows, NewerVersions
 from app.features.versions.records import Discovery, Snapshot, VersionInference, VersionRecord
 
 
 class Versions:
     """Reads of the versions room; every method is one or two queries however many services."""
 
-    def __init__(self, evidence: Evidence, inference: Inference, image_repo: str) -> None:
+    def __init__(self, evidence: Evidence, inference: Inference, newer: NewerRows, image_repo: str) -> None:
         self._evidence = evidence
+        self._newer = newer
         self._inference = inference
         self._image_repo = image_repo
 
@@ -30,6 +32,10 @@ class Versions:
     async def records(self, service_ids: Collection[str] | None = None) -> dict[str, VersionRecord]:
         """Evidence by service id, in one query. Services never checked, or with another image since, are left out."""
         return await self._evidence.records(service_ids)
+
+    async def records_and_newer(self) -> tuple[dict[str, VersionRecord], dict[str, NewerVersions]]:
+        """The evidence of every service, and what is newer under other tags where that is known, in one query."""
+        return await self._newer.with_records()
 
     async def last_checks(self, stack_ids: Collection[str] | None = None) -> dict[str, datetime]:
         """When each stack was checked last; never checked ones are left out."""

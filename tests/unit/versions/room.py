@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.events import EventBus
+from app.core.events import EntitiesChanged, EventBus
 from app.core.ids import new_id
 from app.core.jobs import JobEngine, JobRecord, LogRow
 from app.features.stacks.models import ServiceRow, StackRow
@@ -23,6 +23,13 @@ from app.features.versions.digest_tags import DigestTags
 from app.features.versions.evidence import Evidence
 from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.worker import Inference
+from app.features.versions.newer.asking import Asking
+from app.features.versions.newer.book import TagBook
+from app.features.versions.newer.known import KnownVersions
+from app.features.versions.newer.listing import VersionLists
+from app.features.versions.newer.rows import NewerRows
+from app.features.versions.newer.sorting import Sorter
+from app.features.versions.newer.worker import Newer
 from app.features.versions.records import VersionRecord
 from app.features.versions.service import Versions
 from app.features.versions.store import DatabaseStore
@@ -57,6 +64,8 @@ class Room:
     ignore: IgnoreRules
     inference: Inference
     versions: Versions
+    newer: Newer
+    lists: VersionLists
     digest_tags: DigestTags
     checks: Checks
     scans: RuntimeScans
@@ -154,6 +163,19 @@ class Room:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
+    async def look_for_newer(self) -> None:
+        """Let what was noted be sorted out, and whatever is queued be asked, until nothing is left to do."""
+        await self.bus.settle()
+        await self.newer.everything()
+        worker = asyncio.create_task(self.newer.run())
+        try:
+            async with asyncio.timeout(20):
+                while any(self.newer.counts()):
+                    await asyncio.sleep(0.005)
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
 
 async def build(folder: Path) -> Room:
     """A fresh room on a fresh database."""
@@ -170,7 +192,21 @@ async def build(folder: Path) -> Room:
     store = DatabaseStore(db, clock)
     registry = FakeRegistry(store=store)
     evidence, ignore = Evidence(db), IgnoreRules(db, bus, clock)
-    inference = Inference(db, bus, clock, registry, evidence)
+    book, rows, known = TagBook(db, clock, registry), NewerRows(db, clock), KnownVersions(db, clock)
+    inference = Inference(db, bus, clock, registry, evidence, book)
+    newer = Newer(
+        bus=bus,
+        clock=clock,
+        jobs=jobs,
+        evidence=evidence,
+        book=book,
+        known=known,
+        rows=rows,
+        sorter=Sorter(ignore, jobs.store, registry.host_platform),
+        asking=Asking(registry, inference.recent, known, book),
+        busy=inference.queue.asks_about,
+    )
+    bus.on(EntitiesChanged, newer.note)
     checker = _checker(registry, store, runtime, evidence, ignore, inference, bus, clock, sleep)
     return Room(
         db=db,
@@ -184,7 +220,9 @@ async def build(folder: Path) -> Room:
         evidence=evidence,
         ignore=ignore,
         inference=inference,
-        versions=Versions(evidence, inference, "ghcr.io/ivanli-cn/dockrev"),
+        versions=Versions(evidence, inference, rows, "ghcr.io/ivanli-cn/dockrev"),
+        newer=newer,
+        lists=VersionLists(stacks, evidence, book, known, rows, newer, jobs.store, clock),
         digest_tags=DigestTags(stacks, evidence, inference, registry, clock),
         checks=Checks(jobs, stacks, checker, clock, registry.host_platform),
         scans=RuntimeScans(

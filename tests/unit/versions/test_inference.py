@@ -54,7 +54,7 @@ async def test_two_digests_of_a_repository_share_their_questions(room: Room) -> 
     await room.check()
     room.registry.calls.clear()
     await room.work()
-    assert room.registry.calls == {"tags": 2, "resolve": 7}
+    assert room.registry.calls == {"tags": 1, "resolve": 7}
 
 
 async def test_single_images_are_compared_by_heads_alone(room: Room) -> None:

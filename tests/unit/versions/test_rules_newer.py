@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.features.versions.rules.newer import KEPT_PER_STEP, STEPS, Ladder, ladder, running_version, skipped, step_to
@@ -117,6 +117,7 @@ def every(found: Ladder) -> list[tuple[str, str]]:
     return [(step, rung.tag) for step in STEPS for rung in found.rungs.get(step, ())]
 
 
+@settings(deadline=None)  # a busy machine is no slow rule
 @given(st.lists(made_tags(), max_size=40), made_tags())
 def test_only_newer_ones_of_the_same_family_and_no_pre_release_by_surprise(tags: list[str], followed: str) -> None:
     running = Version.parse(followed)
@@ -135,6 +136,7 @@ def test_only_newer_ones_of_the_same_family_and_no_pre_release_by_surprise(tags:
         assert step != "patch" or places[1]
 
 
+@settings(deadline=None)
 @given(st.lists(made_tags(), max_size=40), made_tags(), st.randoms())
 def test_the_order_of_the_list_does_not_matter(tags: list[str], followed: str, chance: random.Random) -> None:
     running, shuffled = Version.parse(followed), [*tags, *tags]
@@ -142,6 +144,7 @@ def test_the_order_of_the_list_does_not_matter(tags: list[str], followed: str, c
     assert ladder(tags, running, followed) == ladder(shuffled, running, followed)
 
 
+@settings(deadline=None)
 @given(st.lists(made_tags(), max_size=40), made_tags())
 def test_newest_first_and_one_tag_for_a_release(tags: list[str], followed: str) -> None:
     found = ladder(tags, Version.parse(followed), followed)
@@ -152,6 +155,7 @@ def test_newest_first_and_one_tag_for_a_release(tags: list[str], followed: str) 
             assert {*rung.series_tags, rung.follow} <= set(tags)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=20), st.text(max_size=40))
 def test_no_tag_crashes_it(tags: list[str], followed: str) -> None:
     ladder(tags, Version.parse(followed), followed)

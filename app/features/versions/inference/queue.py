@@ -90,6 +90,10 @@ class TaskQueue:
         )
         return [task.copy() for task in ordered]
 
+    def asks_about(self, image_repo: str) -> bool:
+        """Whether a look-up in a repository waits or runs."""
+        return any(key.image_repo == image_repo for key in self._tasks)
+
     def counts(self) -> tuple[int, int]:
         """How many are queued and how many are running."""
         running = sum(task.status == "running" for task in self._tasks.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import structlog
@@ -22,6 +22,7 @@ from app.features.versions.inference.queue import Key, Reason, ScanProgress, Tas
 from app.features.versions.inference.ring import EventRing
 from app.features.versions.inference.snapshots import RETENTION, SnapshotAge, Snapshots, is_fresh
 from app.features.versions.inference.tagscan import DigestMatcher, RecentTags, ScanLimits, TagScan, scan_tags
+from app.features.versions.newer.book import JUST_NOW, TagBook
 from app.features.versions.records import ScanCounts, Snapshot, VersionRecord
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,15 @@ LABEL_SECONDS: Final = 12.0
 class Inference:
     """Queue, worker and snapshots. Whatever it does is advisory: no check, update or page waits for it."""
 
-    def __init__(self, db: Database, bus: EventBus, clock: Clock, client: RegistryClient, evidence: Evidence) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: EventBus,
+        clock: Clock,
+        client: RegistryClient,
+        evidence: Evidence,
+        book: TagBook | None = None,
+    ) -> None:
         self.ring = EventRing()
         self.queue = TaskQueue()
         self.snapshots = Snapshots(db)
@@ -47,7 +56,8 @@ class Inference:
         self._clock = clock
         self._client = client
         self._evidence = evidence
-        self._recent = RecentTags(client, clock)
+        self.recent = RecentTags(client, clock)
+        self._book = book or TagBook(db, clock, client)
         self._reporter = Reporter(self.ring, bus, clock)
         self._read: dict[Key, float] = {}
         self._pending_reads: set[Key] = set()
@@ -167,13 +177,14 @@ class Inference:
         self._progress(task, "listing_tags", "listing the tags of the repository")
         try:
             async with asyncio.timeout(LISTING_SECONDS):
-                listed = await self._client.tags(ref, background=not forced)
+                young = timedelta() if forced else JUST_NOW
+                listed = await self._book.tags(ref, background=not forced, not_older_than=young)
         except (RegistryError, TimeoutError) as error:
             text = error.message if isinstance(error, RegistryError) else "the list of tags did not come in time"
             return TagScan((), ScanCounts(manifests_error=1), text), text
         anchors = sorted({user.image_tag for user in users})
         tags = rules.consider_tags(listed, anchors)
-        matcher = DigestMatcher(self._client, self._recent, ref, task.key.digest, not forced, forced)
+        matcher = DigestMatcher(self._client, self.recent, ref, task.key.digest, not forced, forced)
         limits = ScanLimits(SCAN_CONCURRENCY, TAG_SECONDS, rules.budget_seconds(len(tags)))
 
         def progress(assigned: int, finished: int) -> None:
