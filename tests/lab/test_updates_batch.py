@@ -57,9 +57,10 @@ async def test_what_depends_on_it_with_restart_is_restarted_and_works(clean_lab:
         service = await home.service("dep", "db")
         (planned,) = (await home.updates.plan("service", service_id=service.id)).targets
         assert (planned.restarted_after, planned.stays_up) == (("app", "far"), ("calm",))
+        assert planned.pull_bytes is None and (planned.away is None) is good, "known after the first update"
         dry = await home.update("dep", "db", mode="dry-run")
         (would,) = dry.summary["stacks"][0]["update"]["wouldChange"]
-        assert would["restartedAfter"] == ["app", "far", "idle"]
+        assert would["restartedAfter"] == ["app", "far", "idle"] and ("offlineSeconds" in would) is not good
         job = await home.update("dep", "db")
         assert job.status is ending, await home.log(job.id)
         assert served(lab, (await home.only("dep", "db")).id) == "2.0.0"
@@ -78,6 +79,8 @@ async def test_what_depends_on_it_with_restart_is_restarted_and_works(clean_lab:
         if good:
             settled = job.summary["timeline"][0]["steps"][-1]
             assert (settled["step"], settled["note"]) == ("settled", "restarted after it: app, far")
+    (planned,) = (await home.updates.plan("service", service_id=service.id)).targets
+    assert planned.pull_bytes == 0, "what was taken back is still here"
 
 
 async def test_all_images_are_here_before_the_first_container_is_touched(clean_lab: Lab, home: House) -> None:

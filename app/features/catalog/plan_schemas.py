@@ -47,6 +47,7 @@ class PlanTarget(ApiModel):
     backups: list[PlanBackup] = Field(default_factory=list)
     pull_bytes: int | None = None
     offline_s: float | None = None
+    offline_updates: int = 0
     health_s: float | None = None
     has_health_check: bool = False
     auto_rollback: bool = True

@@ -65,6 +65,9 @@ def _target(one: PlannedService) -> PlanTarget:
             )
             for backup in one.backups
         ],
+        pull_bytes=one.pull_bytes,
+        offline_s=one.away.seconds if one.away else None,
+        offline_updates=one.away.updates if one.away else 0,
         health_s=one.health_s,
         has_health_check=one.has_health_check,
         auto_rollback=one.auto_rollback,

@@ -9,13 +9,19 @@ from app.adapters.registry import ImageRef
 from app.core.jobs import JobContext, JobOutcome, Progress
 from app.features.updates.one_stack import StackPlan
 from app.features.updates.rules.order import started_anew
+from app.features.updates.rules.timings import Away, away
 from app.features.updates.summary import line_facts
 from app.features.versions import VersionRecord
 
 
-def dry_run(ctx: JobContext, plans: Sequence[StackPlan], records: Mapping[str, VersionRecord]) -> JobOutcome:
-    """The summary of a dry run; the keys are those of an update."""
-    stacks = [_stack(ctx, plan, records) for plan in plans]
+def dry_run(
+    ctx: JobContext,
+    plans: Sequence[StackPlan],
+    records: Mapping[str, VersionRecord],
+    earlier: Sequence[Mapping[str, Any]] = (),
+) -> JobOutcome:
+    """The summary of a dry run; the keys are those of an update. `earlier` are summaries of updates, newest first."""
+    stacks = [_stack(ctx, plan, records, earlier) for plan in plans]
     total = sum(len(plan.items) for plan in plans)
     told = f"{total} service{'' if total == 1 else 's'} would be updated"
     ctx.log(told)
@@ -24,7 +30,12 @@ def dry_run(ctx: JobContext, plans: Sequence[StackPlan], records: Mapping[str, V
     return JobOutcome()
 
 
-def _stack(ctx: JobContext, plan: StackPlan, records: Mapping[str, VersionRecord]) -> dict[str, Any]:
+def _stack(
+    ctx: JobContext,
+    plan: StackPlan,
+    records: Mapping[str, VersionRecord],
+    earlier: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
     update: dict[str, Any] = {
         "mode": "dry-run",
         "changedServices": len(plan.items),
@@ -48,10 +59,20 @@ def _stack(ctx: JobContext, plan: StackPlan, records: Mapping[str, VersionRecord
         facts = line_facts(plan.stack, service, target, record)
         anew = started_anew((service.name,), {one.name: one.restarts_after for one in plan.stack.services})
         told = {"serviceId": service.id, "serviceName": service.name, **facts, "restartedAfter": anew}
+        measured = away(earlier, service.id)
+        told |= {"offlineSeconds": measured.seconds, "offlineMeasuredIn": measured.updates} if measured else {}
         update["wouldChange"].append(told)
         label = f"{plan.stack.name}/{service.name}"
         ctx.step(service.id, "queued", "todo", label=label, note="dry run: nothing is done", **facts)
         ctx.log(f"{label} would run {repo}@{target.target_digest}")
+        ctx.log(_offline(label, measured))
         if anew:
             ctx.log(f"{', '.join(anew)} would be restarted after {label}, as far as running (restart: true)")
     return {"stackId": plan.stack.id, "backup": {"status": "skipped", "reason": "dry_run"}, "update": update}
+
+
+def _offline(label: str, measured: Away | None) -> str:
+    if measured is None:
+        return f"how long {label} would be offline is not known: no earlier update of it was measured"
+    times = "1 update" if measured.updates == 1 else f"{measured.updates} updates"
+    return f"{label} was offline for {measured.seconds:g} s in its last {times}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from app.adapters.engine import ContainerDetail, Engine, EngineError
+from app.core.jobs import JobFilter, JobStore
 from app.features.backups import Backups, Target, mounts_seen, service_containers, targets_of
 from app.features.preferences import BackupDefaults
 from app.features.stacks import ServiceRecord, StackRecord, Stacks
@@ -15,6 +17,7 @@ from app.features.updates.containers import housemates_of, is_up
 from app.features.updates.offers import offer_of
 from app.features.updates.rules.order import dependencies_first, started_anew
 from app.features.updates.rules.targets import Offer, why_not
+from app.features.updates.rules.timings import Away, away
 from app.features.updates.watch import gate_of
 from app.features.versions import VersionRecord, Versions
 
@@ -37,7 +40,8 @@ class PlannedBackup:
 class PlannedService:
     """One service with exactly the target to send. `health_s` is the longest the health gate would wait; None when
     the container could not be read. `recreated_with` live in its network, `restarted_after` depend on it with
-    `restart: true` and run."""
+    `restart: true` and run. `away` was measured in earlier updates. `pull_bytes` is 0 when the image is here already,
+    else None: registries tell the size of a download only in manifests that Dockrev does not keep."""
 
     service_id: str
     service_name: str
@@ -58,6 +62,8 @@ class PlannedService:
     backups: tuple[PlannedBackup, ...] = ()
     recreated_with: tuple[str, ...] = ()
     restarted_after: tuple[str, ...] = ()
+    away: Away | None = None
+    pull_bytes: int | None = None
     stays_up: tuple[str, ...] = ()
 
 
@@ -95,6 +101,7 @@ class Planner:
     stacks: Stacks
     versions: Versions
     backups: Backups
+    jobs: JobStore
 
     async def plan(
         self,
@@ -114,6 +121,7 @@ class Planner:
         targets: list[PlannedService] = []
         for stack in sorted(stack_list, key=lambda stack: stack.name):
             targets += await self._stack(stack, chosen, records, offers, defaults, alone=service_id is not None)
+        targets = await self._measured(targets, service_id)
         idle = [target.service_name for target in targets if target.running is False]
         if idle:
             left["not_running"] = idle
@@ -133,6 +141,23 @@ class Planner:
             backup=defaults,
             checked_at=min(checked, default=None),
         )
+
+    async def _measured(self, targets: Sequence[PlannedService], service_id: str | None) -> list[PlannedService]:
+        """With what is known of download and time: what is here, and what earlier updates took."""
+        if not targets:
+            return []
+        here: set[str] = set()
+        with suppress(EngineError):
+            here = {ref.partition("@")[2] for image in await self.engine.images() for ref in image.repo_digests}
+        summaries = await earlier_summaries(self.jobs, service_id)
+        return [
+            replace(
+                one,
+                away=away(summaries, one.service_id),
+                pull_bytes=0 if one.target_digest in here else None,
+            )
+            for one in targets
+        ]
 
     async def _stack(
         self,
@@ -180,6 +205,12 @@ class Planner:
             restarted_after=tuple(sorted(anew)),
             stays_up=tuple(sorted(up - with_it - anew - {planned.service_name})),
         )
+
+
+async def earlier_summaries(jobs: JobStore, service_id: str | None) -> list[Mapping[str, Any]]:
+    """Summaries of the newest updates, of one service or of all, newest first."""
+    wanted = JobFilter(types=("update", "rollback"), service_id=service_id, limit=20 if service_id else 200)
+    return [job.summary for job in await jobs.search(wanted) if job.payload.get("mode") == "apply"]
 
 
 def _chosen(offers: Iterable[Offer], left: dict[WhyLeftOut, list[str]], *, alone: bool, allow: bool) -> Iterable[str]:

@@ -18,7 +18,7 @@ from app.features.updates.apply import ApplyUpdate, in_order
 from app.features.updates.dry_run import dry_run
 from app.features.updates.offers import anomaly, offers_of
 from app.features.updates.one_stack import StackPlan
-from app.features.updates.plan import Planner, UpdatePlan
+from app.features.updates.plan import Planner, UpdatePlan, earlier_summaries
 from app.features.updates.rules.conflicts import OWNING_TYPES, Operation, blocked_by
 from app.features.updates.rules.request import Target, read_targets, require_ids
 from app.features.updates.rules.targets import Offer, check_cover, check_target
@@ -51,7 +51,7 @@ class Updates:
         self._backups = backups
         self._preferences = preferences
         self._bus = bus
-        self._planner = Planner(tools.engine, tools.stacks, versions, backups)
+        self._planner = Planner(tools.engine, tools.stacks, versions, backups, jobs.store)
         jobs.register(JobKind(UPDATE, self._run))
 
     async def start(self, body: UpdateInput, created_by: str, reason: str | None = None) -> str:
@@ -186,7 +186,8 @@ class Updates:
         targets = {item["serviceId"]: _target(item) for item in ctx.job.payload["targets"]}
         plans = await self._plans(ctx.job, targets)
         if ctx.job.payload["mode"] == Mode.DRY_RUN.value:
-            return dry_run(ctx, plans, await self._versions.records(list(targets)))
+            earlier = await earlier_summaries(self._jobs.store, ctx.job.service_id)
+            return dry_run(ctx, plans, await self._versions.records(list(targets)), earlier)
         return await self.apply(ctx, plans)
 
     async def apply(

@@ -135,6 +135,7 @@ def plan(targets: int = 1, **changes: Any) -> p.UpdatePlan:
                 ],
                 pull_bytes=71_000_000,
                 offline_s=12,
+                offline_updates=3,
                 health_s=60,
                 has_health_check=n % 2 == 0,
                 stays_up=["database"],
