@@ -8,17 +8,23 @@ from __future__ import annotations
 import ctypes
 import gc
 import marshal
+import os
 import sys
+import sysconfig
 import typing
 import warnings
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
-from importlib.util import MAGIC_NUMBER, cache_from_source
+from importlib.util import MAGIC_NUMBER
 from types import CodeType, ModuleType
 from typing import Any, Final
 
+from app.core.memory import give_back
+
 _M_ARENA_MAX: Final = -8
 _M_TRIM_THRESHOLD: Final = -1
+_BARE: Final = f"{sys.prefix}/bare"
+_LIBRARIES: Final = (os.path.dirname(os.__file__), f"{sys.prefix}/lib")  # noqa: PTH120  pathlib is not loaded yet
 
 
 class _Unused(ModuleType):
@@ -44,12 +50,14 @@ class _Later(ModuleType):
 
 
 class _Bare(SourceFileLoader):
-    """Loads the bytecode without docstrings that `make setup` made of the libraries, where it is there and fresh."""
+    """Loads the bytecode without docstrings that `.ci/bare` made, where it is there and fresh."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         source = self.get_filename(fullname)
+        folder, name = os.path.split(source)
+        kept = f"{_BARE}{folder}/{name[:-3]}.{sys.implementation.cache_tag}.opt-2.pyc"
         try:
-            bare, stats = self.get_data(cache_from_source(source, optimization=2)), self.path_stats(source)
+            bare, stats = self.get_data(kept), self.path_stats(source)
         except OSError:
             return super().get_code(fullname)
         made_of = int(stats["mtime"]).to_bytes(8, "little")[:4] + int(stats["size"]).to_bytes(8, "little")[:4]
@@ -61,7 +69,7 @@ class _Bare(SourceFileLoader):
 
 def _bare_libraries(path: str) -> FileFinder:
     """A hook of the import system for the folders of libraries. Dockrev's own docstrings are read at run time."""
-    if "site-packages" not in path or "site-packages/app" in path:
+    if not path.startswith(_LIBRARIES) or "site-packages/app" in path:
         raise ImportError
     return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Bare, SOURCE_SUFFIXES))
 
@@ -69,7 +77,7 @@ def _bare_libraries(path: str) -> FileFinder:
 def keep_small() -> None:
     """Must come before threads start and before what it leaves out is imported; `settle` is due when all is loaded."""
     gc.disable()  # next to nothing of what is loaded is garbage, and looking for it takes a tenth of the start
-    sys.path_hooks.insert(0, _bare_libraries)  # 6 MB
+    sys.path_hooks.insert(0, _bare_libraries)  # 8 MB
     sys.path_importer_cache.clear()
     _leave_out()
     _few_arenas()
@@ -85,11 +93,16 @@ def _leave_out() -> None:
     # requests guesses encodings with it, the engine always speaks UTF-8: 1 MB.
     sys.modules.setdefault("charset_normalizer", None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
-    # uvicorn's reloader and its several processes, the object layer of the Docker SDK, a server of metrics: 1.2 MB.
-    for name in ("uvicorn.supervisors", "uvicorn._subprocess", "docker.client", "wsgiref.simple_server"):
+    # uvicorn's reloader and its several processes, servers of metrics: 0.4 MB.
+    unused = ["uvicorn.supervisors", "uvicorn._subprocess", "wsgiref.simple_server", "http.server"]
+    # The Docker SDK's object layer, and what it knows of swarms, builds and plugins: 1.6 MB.
+    unused += ["docker.client", "docker.types.services", "docker.types.swarm"]
+    unused += [f"docker.api.{part}" for part in ("build", "config", "plugin", "secret", "service", "swarm")]
+    for name in unused:
         sys.modules.setdefault(name, _Unused(name))
-    # Litestar writes the API's document as YAML with it, when somebody asks: 0.8 MB.
-    sys.modules.setdefault("yaml", _Later("yaml"))
+    # The API's document as YAML, Litestar's debugger, the names of all locales, archives, logging by a file: 2.2 MB.
+    for name in ("yaml", "pdb", "locale", "tarfile", "logging.config"):
+        sys.modules.setdefault(name, _Later(name))
 
 
 def _few_arenas() -> None:
@@ -98,7 +111,7 @@ def _few_arenas() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return
-    mallopt(_M_ARENA_MAX, 2)
+    mallopt(_M_ARENA_MAX, 1)
     mallopt(_M_TRIM_THRESHOLD, 256 * 1024)
 
 
@@ -106,6 +119,16 @@ def settle() -> None:
     """When all is loaded: it stays, so the collector need not walk it again and again. Takes some 50 ms."""
     typing.clear_overloads()  # with the next line 1 MB
     sys.path_importer_cache.clear()
-    gc.collect()
+    _forget_build()
+    give_back()
     gc.freeze()
     gc.enable()
+
+
+def _forget_build() -> None:
+    """How Python was built: 2,000 variables of its makefiles, read for the sake of two of them; 0.6 MB."""
+    variables = sysconfig.get_config_vars()
+    for name in [name for name, value in variables.items() if isinstance(value, str) and len(value) > 40]:
+        del variables[name]
+    for name in [name for name in sys.modules if name.startswith("_sysconfigdata")]:
+        del sys.modules[name]

@@ -109,7 +109,7 @@ def run(application: Litestar, listener: socket.socket, ready: str) -> None:
 
     config = uvicorn.Config(
         application,
-        loop="uvloop",
+        loop="asyncio",
         http="httptools",
         ws="none",
         lifespan="on",

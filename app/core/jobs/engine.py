@@ -23,10 +23,12 @@ from app.core.jobs.context import JobContext, clean_line
 from app.core.jobs.models import Job, JobLog, JobStatus, JobTarget
 from app.core.jobs.stops import JobStopped, StopAnswer
 from app.core.jobs.store import JobRecord, JobStore
+from app.core.memory import give_back
 
 log = structlog.get_logger(__name__)
 
 RETENTION = timedelta(days=30)
+_TIDY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,13 @@ class JobEngine:
     def _launch(self, kind: JobKind, record: JobRecord) -> None:
         task = asyncio.get_running_loop().create_task(self._run(kind, record), name=record.id)
         self._running[record.id] = task
-        task.add_done_callback(lambda _: self._running.pop(record.id, None))
+        task.add_done_callback(lambda _: self._ended(record.id))
         self._changed(record)
+
+    def _ended(self, job_id: str) -> None:
+        self._running.pop(job_id, None)
+        if not self._running:
+            asyncio.get_running_loop().call_later(_TIDY_SECONDS, give_back)
 
     async def _run(self, kind: JobKind, record: JobRecord) -> None:
         ctx = JobContext(self, record, self._clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from app.adapters.engine import Engine
 from app.core.errors import AdapterError
@@ -193,5 +192,7 @@ def _has_decision(group: StackGroup) -> bool:
 
 def _closest(q: str, rows: list[ServiceRow]) -> ServiceRow | None:
     names = {row.name.lower(): row for row in rows}
+    from difflib import get_close_matches  # rarely needed
+
     found = get_close_matches(q.strip().lower(), list(names), n=1, cutoff=0.5)
     return names[found[0]] if found else None

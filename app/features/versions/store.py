@@ -20,7 +20,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.features.versions.models import RegistryHost, RegistryManifest, RegistryValidator
 
-PASSING_VALIDATORS: Final = 4096
+PASSING_VALIDATORS: Final = 1024
 KEPT_MANIFESTS: Final = 1024
 UNUSED_AFTER: Final = timedelta(days=30)
 HOSTS_KEPT: Final = timedelta(days=7)  # no rest is longer
