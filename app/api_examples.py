@@ -15,6 +15,13 @@ _OK: Final[dict[str, Any]] = {"ok": True}
 _SCAN: Final = {
     "repoTagsTotal": 212, "repoTagsConsidered": 40, "manifestsOk": 40, "manifestsTimeout": 0, "manifestsError": 0,
 }  # fmt: skip
+_DEVICE: Final[dict[str, Any]] = {
+    "endpoint": "https://push.example/send/f1b2",
+    "keys": {
+        "p256dh": "BIPUL12DLfytvTajnryr2PRdAgXS3HGKiLqndGcJGabyhHheJYlNGCeXl1dn18gSJ1WAkAPIxr4gK0_dQds4yiI",
+        "auth": "FPssNDTKnInHVndSTdbKFw",
+    },
+}
 _CHOICES: Final = {
     "autoRollback": True,
     "backupTargets": {"bindPaths": {"/srv/demo/data": "inherit"}, "volumeNames": {"demo_db": "force"}},
@@ -28,6 +35,16 @@ _JOB_OUT: Final = {
 
 REQUESTS: Final[dict[str, Any]] = {
     "putServiceSettings": _CHOICES,
+    "putNotifications": {
+        "email": {"enabled": True, "smtpUrl": "smtp://dockrev:secret@mail.example:587?to=ops@example.org"},
+        "webhook": {"enabled": False, "url": "******"},
+        "telegram": {"enabled": False, "botToken": "******", "chatId": "-100123"},
+        "webPush": {"enabled": True, "vapidSubject": "mailto:ops@example.org"},
+        "events": {"update": True, "newVersion": True, "ghcrWebhookAnomaly": True},
+    },
+    "testNotifications": {"channel": "telegram", "message": "hello"},
+    "subscribeWebPush": _DEVICE,
+    "unsubscribeWebPush": {"endpoint": _DEVICE["endpoint"]},
     "startCheck": {"scope": "all"},
     "startRuntimeScan": {"scope": "stack", "stackId": _STACK},
     "createIgnoreRule": {
@@ -45,6 +62,22 @@ REQUESTS: Final[dict[str, Any]] = {
 
 ANSWERS: Final[dict[str, Any]] = {
     "version": {"version": "0.1.0"},
+    "getNotifications": {
+        "email": {"enabled": True, "smtpUrl": "******"},
+        "webhook": {"enabled": False},
+        "telegram": {"enabled": False, "botTokenConfigured": False},
+        "webPush": {
+            "enabled": True, "vapidPublicKey": "BNcR…", "vapidPrivateKey": "******",
+            "vapidSubject": "mailto:ops@example.org",
+        },
+        "events": {"update": True, "newVersion": True, "ghcrWebhookAnomaly": True},
+    },
+    "putNotifications": _OK,
+    "testNotifications": {
+        "ok": True, "results": {"telegram": {"ok": True}, "email": {"ok": False, "error": "no recipient is set"}},
+    },
+    "subscribeWebPush": _OK,
+    "unsubscribeWebPush": _OK,
     "startDiscovery": {"jobId": "dsc_01JT5N3V0QZ8R6W2M4K7C9D1EE"},
     "listDiscoveryProjects": {
         "projects": [

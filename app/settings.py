@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -70,6 +71,8 @@ class Settings(EnvSettings):
     update_idempotent_retry_max_ms: int = Field(3000, ge=1)
     update_settle_seconds: float = Field(3.0, ge=0, le=600)
     backup_dir: str | None = None
+    telegram_api_url: str = "https://api.telegram.org"
+    push_allowed_origins: frozenset[str] = frozenset()
     log_level: str = "INFO"
     sandbox: bool = False
 
@@ -89,6 +92,22 @@ class Settings(EnvSettings):
     def _hosts(cls, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
         return frozenset(part.strip().lower() for part in parts if part.strip())
+
+    @field_validator("push_allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        found = frozenset(part.strip().lower().rstrip("/") for part in parts if part.strip())
+        if any(not urlsplit(origin).hostname or urlsplit(origin).path for origin in found):
+            raise ValueError("must be origins like https://push.example, separated by commas")
+        return found
+
+    @field_validator("telegram_api_url")
+    @classmethod
+    def _api_url(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+            raise ValueError("must be an http or https URL")
+        return value
 
     @field_validator("http_addr")
     @classmethod

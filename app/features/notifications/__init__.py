@@ -2,14 +2,110 @@
 
 from __future__ import annotations
 
-from app.core.feature import Container, Feature
-from app.features.notifications import models
+from typing import Final
 
-__all__ = ["FEATURE", "models"]
+from app.adapters.notify import PushPool
+from app.adapters.registry import RegistryClient
+from app.core.background import Background, every
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.events import EntitiesChanged, EventBus
+from app.core.feature import Container, Feature
+from app.core.jobs import JobEngine
+from app.core.web.view import Pages
+from app.features.notifications.controllers import HANDLERS
+from app.features.notifications.courier import Courier, Routes
+from app.features.notifications.devices import Devices
+from app.features.notifications.newversions import NewVersions
+from app.features.notifications.outbox import Outbox
+from app.features.notifications.payload import CHANNELS, RepoAnomaly
+from app.features.notifications.service import Notifications
+from app.features.notifications.settings import NotificationSettings, SettingsStore
+from app.features.notifications.tester import Tester
+from app.features.notifications.texts import Texts
+from app.features.notifications.worker import Worker
+from app.features.preferences import Preferences
+from app.features.stacks import ServiceImageChanged, ServiceRemoved, Stacks
+from app.features.versions import Versions
+from app.settings import Settings
+
+__all__ = [
+    "CHANNELS",
+    "FEATURE",
+    "NotificationSettings",
+    "Notifications",
+    "RepoAnomaly",
+    "SettingsStore",
+]
+
+PURGE_SECONDS: Final = 86400.0
 
 
 def _setup(container: Container) -> None:
-    return None
+    settings, db, clock = container.get(Settings), container.get(Database), container.get(Clock)
+    bus, jobs, preferences = container.get(EventBus), container.get(JobEngine), container.get(Preferences)
+    version = settings.effective_version
+    store = container.put(SettingsStore, SettingsStore(db, clock))
+    origins = settings.push_allowed_origins
+    devices = container.put(Devices, Devices(db, clock, origins))
+    outbox = container.put(Outbox, Outbox(db, clock))
+    texts = container.put(Texts, Texts(lambda: container.get(Pages)))
+    pool = container.put(PushPool, PushPool())
+    courier = container.put(Courier, Courier(devices, texts, Routes(settings.telegram_api_url, origins), pool))
+    worker = container.put(Worker, Worker(outbox, courier, store, jobs, bus, clock))
+    stacks = container.get(Stacks)
+    container.put(
+        Tester,
+        Tester(
+            settings=store,
+            devices=devices,
+            courier=courier,
+            outbox=outbox,
+            texts=texts,
+            preferences=preferences,
+            bus=bus,
+            clock=clock,
+            app_version=version,
+        ),
+    )
+    notifications = Notifications(
+        db=db,
+        jobs=jobs,
+        stacks=stacks,
+        preferences=preferences,
+        settings=store,
+        outbox=outbox,
+        texts=texts,
+        versions=NewVersions(container.get(Versions), stacks, container.get(RegistryClient)),
+        clock=clock,
+        app_version=version,
+        queued=worker.wake,
+    )
+    container.put(Notifications, notifications)
+    bus.on(EntitiesChanged, notifications.note)
+    bus.on(ServiceImageChanged, notifications.note_services)
+    bus.on(ServiceRemoved, notifications.note_services)
 
 
-FEATURE = Feature(name="notifications", setup=_setup)
+async def _start(container: Container) -> None:
+    notifications, background = container.get(Notifications), container.get(Background)
+    await notifications.begin()
+    background.keep("notifications", notifications.follow)
+    background.keep("notification outbox", container.get(Worker).run)
+    background.keep("notification clean-up", lambda: every(PURGE_SECONDS, container.get(Outbox).purge))
+
+
+async def _stop(container: Container) -> None:
+    await container.get(Notifications).stop()
+    await container.get(Worker).stop()
+    container.get(PushPool).close()
+
+
+FEATURE = Feature(
+    name="notifications",
+    setup=_setup,
+    handlers=HANDLERS,
+    provides={"notification_settings": SettingsStore, "devices": Devices, "tester": Tester, "outbox": Outbox},
+    start=_start,
+    stop=_stop,
+)
