@@ -144,6 +144,27 @@ ANSWERS: Final[dict[str, Any]] = {
     "deleteIgnoreRule": {"deleted": True},
     "getDigestTags": {"digest": _RUNS, "tags": ["1.4.2", "1.4"], "repoTags": ["1.4.2", "1.4", "1.3.0"], "scan": _SCAN},
     "getDigestTagsSnapshot": {"digest": _RUNS, "tags": ["1.4.2", "1.4"], "checkedAt": _AT, "scan": _SCAN},
+    "getServiceVersions": {
+        "serviceId": _SERVICE, "imageRef": "ghcr.io/acme/web:1.4", "imageRepo": "ghcr.io/acme/web",
+        "followedTag": "1.4", "reach": "patch", "status": "ready", "refreshing": False, "checkedAt": _AT,
+        "versions": [
+            {
+                "state": "current", "distance": "now", "version": "1.4.2", "tag": "1.4.2", "inferred": True,
+                "inReach": True, "digest": _RUNS, "platforms": ["linux/amd64", "linux/arm64"], "reachedBy": ["1.4.2"],
+                "more": 0,
+            },
+            {
+                "state": "candidate", "distance": "patch", "version": "1.4.3", "tag": "1.4.3", "inferred": True,
+                "inReach": True, "digest": _NEW, "platforms": ["linux/amd64", "linux/arm64"],
+                "reachedBy": ["1.4.3", "1.4"], "follow": "1.4", "more": 0,
+            },
+            {
+                "state": "other_series", "distance": "minor", "version": "1.5.0", "tag": "1.5.0", "inferred": False,
+                "inReach": False, "digest": "sha256:" + "c1" * 32, "platforms": ["linux/amd64", "linux/arm64"],
+                "publishedAt": "2026-04-28T07:12:00Z", "reachedBy": ["1.5", "1", "latest"], "follow": "1.5", "more": 2,
+            },
+        ],
+    },
     "refreshVersionInference": {
         "status": "pending", "serviceId": _SERVICE, "imageRepo": "ghcr.io/acme/web", "digest": _RUNS, "reason": "force",
     },

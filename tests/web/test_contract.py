@@ -28,6 +28,7 @@ ROUTES = [
     ("POST", f"/api/services/{SVC}/restore", "forward"),
     ("GET", f"/api/services/{SVC}/digest-tags", "forward"),
     ("GET", f"/api/services/{SVC}/digest-tags-snapshot?digest=sha256:aa", "forward"),
+    ("GET", f"/api/services/{SVC}/versions", "forward"),
     ("POST", f"/api/services/{SVC}/version-inference/refresh", "forward"),
     ("GET", "/api/version-inference/overview", "forward"),
     ("GET", "/api/version-inference/events", "forward"),

@@ -193,6 +193,7 @@ def told(answer: Any) -> tuple[str, str]:
         ("DELETE", "/api/ignores"),
         ("GET", "/api/services/svc_1/digest-tags"),
         ("GET", "/api/services/svc_1/digest-tags-snapshot"),
+        ("GET", "/api/services/svc_1/versions"),
         ("POST", "/api/services/svc_1/version-inference/refresh"),
         ("GET", "/api/version-inference/overview"),
         ("GET", "/api/version-inference/events"),
@@ -491,6 +492,79 @@ async def test_digests_that_are_missing_or_foreign(api: Api) -> None:
     assert told(answer) == ("not_found", "digest snapshot not found")
     await api.call("POST", refresh, 404, json={"digest": "sha256:aa"})
     await api.call("POST", "/api/services/svc_nobody/version-inference/refresh", 404, json={"digest": "sha256:aa"})
+
+
+# ---- newer versions across tags
+
+
+async def versions_of(api: Api, service: str) -> Any:
+    """The answer once nothing is being looked up any more."""
+    newer = api.container.get(room.Newer)
+    worker = asyncio.create_task(newer.run())
+    path = f"/api/services/{service}/versions"
+    async with asyncio.timeout(20):
+        while (answer := await api.client.get(path, headers=ALICE)).status_code == 202 or answer.json()["refreshing"]:
+            await asyncio.sleep(0.02)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def test_newer_versions_from_pending_to_told(api: Api) -> None:
+    runs = api.registry.push(WEB, ["1.4.2"], "runs", arch=["linux/amd64", "linux/arm64"])
+    newer = api.registry.push(WEB, ["1.5.0", "1.5", "1", "latest"], "newer", arch=["linux/amd64"])
+    api.registry.push(WEB, "2.0.0", "other hosts", arch=["linux/arm64"])
+    service = await api.run(ref=f"{WEB}:1.4.2", digest=runs)
+    path = f"/api/services/{service}/versions"
+    unchecked = await api.call("GET", path, 202)
+    assert unchecked == {
+        "status": "pending", "serviceId": service, "reason": "not_checked", "retryAfterMs": 800,
+    }  # fmt: skip
+    await api.check()
+    assert (await api.call("GET", path, 202))["reason"] == "cache_miss"
+    found = await versions_of(api, service)
+    assert {key: found[key] for key in ("serviceId", "imageRef", "imageRepo", "followedTag", "reach", "status")} == {
+        "serviceId": service, "imageRef": f"{WEB}:1.4.2", "imageRepo": WEB, "followedTag": "1.4.2", "reach": "none",
+        "status": "ready",
+    }  # fmt: skip
+    assert datetime.fromisoformat(found["checkedAt"]).tzinfo
+    current, minor, major = found["versions"]
+    assert current == {
+        "state": "current", "distance": "now", "version": "1.4.2", "tag": "1.4.2", "inferred": False, "inReach": True,
+        "digest": runs, "platforms": ["linux/amd64", "linux/arm64"], "reachedBy": ["1.4.2"], "more": 0,
+    }  # fmt: skip
+    assert minor == {
+        "state": "other_series", "distance": "minor", "version": "1.5.0", "tag": "1.5.0", "inferred": False,
+        "inReach": False, "digest": newer, "platforms": ["linux/amd64"], "reachedBy": ["1.5", "1", "latest"],
+        "follow": "1.5.0", "more": 0,
+    }  # fmt: skip
+    assert (major["state"], major["platforms"]) == ("arch_mismatch", ["linux/arm64"])
+    overview = await api.call("GET", "/api/version-inference/overview", 200)
+    assert overview["newerVersions"] == {"queued": 0, "running": 0}
+
+
+async def test_newer_versions_while_the_registry_fails(api: Api) -> None:
+    runs = api.registry.push(WEB, ["1.4.2", "1.5.0"], "runs")
+    service = await api.run(ref=f"{WEB}:1.4.2", digest=runs)
+    await api.check()
+    api.registry.failing[WEB] = RegistryUnreachable("ghcr.io answered 503")
+    found = await versions_of(api, service)
+    assert (found["status"], found["error"], len(found["versions"])) == ("failed", "ghcr.io answered 503", 1)
+    assert "checkedAt" not in found
+
+
+async def test_newer_versions_of_nothing_and_of_no_image(api: Api) -> None:
+    answer = await api.call("GET", "/api/services/svc_none/versions", 404)
+    assert told(answer) == ("not_found", "service not found")
+    await api.call("GET", f"/api/services/{'x' * 5000}/versions", 404)
+    service = await api.run(ref=f"{WEB}:1.4.2")
+    db = api.container.get(Database)
+    async with db.transaction() as session:
+        await (await session.connection()).exec_driver_sql("UPDATE services SET image_ref = 'NOT <a> reference'")
+    answer = await api.call("GET", f"/api/services/{service}/versions", 400)
+    assert answer["error"]["code"] == "invalid_argument"
+    assert answer["error"]["details"]["field"] == "image"
 
 
 # ---- overview and events

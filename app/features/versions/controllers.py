@@ -26,6 +26,8 @@ from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.overview import STATUSES, Overview, overview
 from app.features.versions.inference.ring import EVENT_NAME
 from app.features.versions.inference.worker import Inference
+from app.features.versions.newer.controllers import HANDLERS as NEWER_HANDLERS
+from app.features.versions.newer.worker import Newer
 
 JSON: Final = "application/json"
 BAD = ResponseSpec(ErrorOut, description="what is wrong, and in which field")
@@ -222,13 +224,15 @@ async def read_overview(
 async def inference_overview(
     inference: NamedDependency[Inference],
     evidence: NamedDependency[Evidence],
+    newer: NamedDependency[Newer],
     q: FromQuery[str | None] = None,
     status: FromQuery[str | None] = None,
     page: FromQuery[str | None] = None,
     per_page: Annotated[str | None, QueryParameter(name="perPage")] = None,
 ) -> schemas.OverviewOut:
     """Worker, clean-up and one row per repository; `status` is all, queued, running, ready, stale or all_failed."""
-    return schemas.OverviewOut.of(await read_overview(inference, evidence, q, status, page, per_page))
+    found = await read_overview(inference, evidence, q, status, page, per_page)
+    return schemas.OverviewOut.of(found, newer.counts())
 
 
 @get(
@@ -262,4 +266,5 @@ HANDLERS = (
     inference_refresh,
     inference_overview,
     inference_events,
+    *NEWER_HANDLERS,
 )

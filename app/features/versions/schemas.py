@@ -220,6 +220,13 @@ class RowOut(ApiModel):
         )
 
 
+class NewerWorkerOut(ApiModel):
+    """Repositories in which newer versions are being looked for."""
+
+    queued: int
+    running: int
+
+
 class OverviewOut(ApiModel):
     """Version inference as a whole; `total` counts the rows that pass the filters."""
 
@@ -231,10 +238,11 @@ class OverviewOut(ApiModel):
     page: int
     per_page: int
     total: int
+    newer_versions: NewerWorkerOut
 
     @classmethod
-    def of(cls, found: Overview) -> OverviewOut:
-        """From the overview."""
+    def of(cls, found: Overview, newer: tuple[int, int]) -> OverviewOut:
+        """From the overview, and how many repositories wait for newer versions and are looked at."""
         return cls(
             worker=WorkerOut(
                 max_concurrency=found.max_concurrency,
@@ -249,6 +257,7 @@ class OverviewOut(ApiModel):
             page=found.page,
             per_page=found.per_page,
             total=found.total,
+            newer_versions=NewerWorkerOut(queued=newer[0], running=newer[1]),
         )
 
 

@@ -112,27 +112,31 @@ class Newer:
         self._more = asyncio.Event()
         self._looked_at: dict[str, float] = {}
         self._dirty: set[str] = set()
+        self._moved_jobs: set[str] = set()
         self._everything = False
         self._noted = asyncio.Event()
 
     # ---- hearing
 
     async def note(self, event: EntitiesChanged) -> None:
-        """Evidence, rules or jobs changed: what newer versions mean may be something else now."""
+        """Evidence, rules or jobs changed: what newer versions mean may be something else now. Asks nobody."""
         if event.domain == "services":
             self._dirty |= event.ids
             self._everything = self._everything or not event.ids
-        elif event.domain != "jobs" or not await self._was_update(event.ids):
+        elif event.domain == "jobs":
+            self._moved_jobs |= event.ids
+        else:
             return
         self._noted.set()
 
-    async def _was_update(self, job_ids: Iterable[str]) -> bool:
-        """Whether an update ended: if it was taken back, its digest is held from now on."""
+    async def _of_ended_updates(self, job_ids: Iterable[str]) -> set[str]:
+        """Services of updates that ended: if one was taken back, its digest is held from now on."""
+        found: set[str] = set()
         for job_id in job_ids:
             job = await self._jobs.store.get(job_id)
             if job is not None and job.type in UPDATES and job.status.final:
-                self._dirty |= {str(entry.get("key")) for entry in job.summary.get("timeline", ())}
-        return bool(self._dirty)
+                found |= {str(entry.get("key")) for entry in job.summary.get("timeline", ())}
+        return found
 
     async def follow(self) -> None:
         """Sort out anew what changed, a second after the first note, for ever."""
@@ -141,8 +145,10 @@ class Newer:
             await self._sleep(DEBOUNCE_SECONDS)
             self._noted.clear()
             dirty, self._dirty = self._dirty, set()
+            jobs, self._moved_jobs = self._moved_jobs, set()
             everything, self._everything = self._everything, False
             try:
+                dirty |= await self._of_ended_updates(jobs)
                 await self.catch_up(None if everything else dirty)
             except DockrevError as error:
                 log.warning("newer versions could not be sorted out", cause=error.message)
@@ -153,6 +159,8 @@ class Newer:
 
     async def catch_up(self, service_ids: set[str] | None) -> None:
         """Bring rows in line with the evidence from what is cached; lists that are missing or old are queued."""
+        if service_ids is not None and not service_ids:
+            return
         records = await self._evidence.records(service_ids)
         records = {key: record for key, record in records.items() if record.current_digest}
         if not records:
