@@ -110,9 +110,15 @@ def busy_of(job: JobRecord, service_id: str) -> Busy:
     """Where a job stands with one of its services."""
     entry = next((e for e in job.summary.get("timeline", []) if e.get("key") == service_id), None)
     steps = entry["steps"] if entry else []
-    step = next((s["step"] for s in reversed(steps) if s.get("status") == "run"), "queued")
+    step = next((s["step"] for s in reversed(steps) if s.get("status") == "run"), None) or _between(steps)
     percent = entry.get("pullPercent") if entry and step == "pull" else None
     return Busy(job.id, str(step).replace("_", " ").capitalize(), percent)
+
+
+def _between(steps: Sequence[Mapping[str, str]]) -> str:
+    """Of a service nobody works on now: how it ended, or that it waits for the others."""
+    last = steps[-1]["step"] if steps else "queued"
+    return last if last in ("queued", "settled", "rolled_back", "unchanged") else "waits"
 
 
 def group_of(stack: StackRecord, rows: Sequence[ServiceRow], project: ProjectRecord | None) -> StackGroup:

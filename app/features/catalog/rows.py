@@ -129,7 +129,7 @@ def reason_of(
     if record.last_error:
         return f"Last check failed: {record.last_error}"
     if state is ServiceState.BLOCKED:
-        return record.ignore_reason or "Held by an ignore rule"
+        return f"An ignore rule holds the tag {service.image_tag}"
     if state is ServiceState.ARCH_MISMATCH:
         return f"Built for {_hosts(record.candidate_arch[:4])}" if record.candidate_arch else "Not for this host"
     if state is ServiceState.CROSS_TAG:

@@ -26,6 +26,7 @@ from app.features.jobs.schemas import (
     StepState,
     TrackState,
 )
+from app.features.stacks import problem_text
 
 UPDATE_STEPS: Final = (StepKey.QUEUED, StepKey.BACKUP, StepKey.PULL, StepKey.RECREATE, StepKey.HEALTH)
 TRACKED: Final = frozenset({"update", "rollback"})
@@ -70,13 +71,14 @@ def job_row(job: JobRecord, names: Names) -> JobRow:
         stack_id=job.stack_id,
         service_id=job.service_id,
         target_name=_target_name(job, names),
-        dry_run=job.summary.get("mode") == "dry-run" or job.payload.get("mode") == "dry-run",
+        dry_run=_is_dry_run(job),
         from_version=only.from_version if only else None,
         to_version=only.to_version if only else None,
         services_total=_services_total(job, tracks),
         services_settled=sum(track.state is TrackState.SETTLED for track in tracks),
         services_rolled_back=sum(track.state is TrackState.ROLLED_BACK for track in tracks),
         new_versions=news.get("count") if isinstance(news, Mapping) else None,
+        **_scan_counts(job.summary.get("scan")),
         result_summary=reason.summary if reason else None,
         result_detail=reason.detail if reason else None,
         progress=_progress(job.summary.get("progress")),
@@ -100,7 +102,7 @@ def job_page(job: JobRecord, names: Names, rows: Sequence[LogRow], last_id: int)
                 project=str(item.get("project", "")),
                 action=str(item.get("action", "")),
                 stack_id=item.get("stackId"),
-                reason=item.get("reason"),
+                reason=problem_text(reason) if (reason := item.get("reason")) else None,
             )
             for item in scan.get("actions", [])
         ],
@@ -111,6 +113,19 @@ def job_page(job: JobRecord, names: Names, rows: Sequence[LogRow], last_id: int)
         logs_total=len(rows),
         summary=summary,
     )
+
+
+def _is_dry_run(job: JobRecord) -> bool:
+    return "dry-run" in (job.summary.get("mode"), job.payload.get("mode"))
+
+
+def _scan_counts(scan: Any) -> dict[str, int]:
+    """What a discovery changed, and how many projects it could not take in."""
+    counts = scan.get("summary") if isinstance(scan, Mapping) else None
+    if not isinstance(counts, Mapping):
+        return {}
+    changed = sum(counts.get(key, 0) for key in ("stacksCreated", "stacksUpdated", "stacksMarkedMissing"))
+    return {"changes": changed, "problems": counts.get("stacksFailed", 0)}
 
 
 def tracks_of(job: JobRecord, names: Names) -> list[ServiceTrack]:
@@ -163,7 +178,7 @@ def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
         state=state,
         started_at=_moment(item.get("startedAt")),
         finished_at=_moment(item.get("finishedAt")),
-        note=NOTES.get(note := str(item.get("note", "")), note),
+        note=_note(key, str(item.get("note", ""))),
     )
     if key is StepKey.PULL:
         step.layers = [layer for raw in entry.get("layers", [])[:100] if (layer := _layer(raw)) is not None]
@@ -172,6 +187,13 @@ def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
         if state is StepState.RUN:
             step.percent = entry.get("pullPercent")
     return step
+
+
+def _note(key: StepKey, note: str) -> str:
+    """Codes as words; of a backup its name, since where Dockrev keeps it says nothing to people."""
+    if key is StepKey.BACKUP and note.startswith("/"):
+        return f"kept as {note.rpartition('/')[2]}"
+    return NOTES.get(note, note)
 
 
 def _leave_queue(steps: Sequence[Step]) -> None:
@@ -184,6 +206,8 @@ def _leave_queue(steps: Sequence[Step]) -> None:
 
 def _with_steps_to_come(steps: list[Step], state: TrackState) -> list[Step]:
     """All places of the timeline, so that it does not grow while it runs."""
+    if state is TrackState.PLANNED:  # nothing was done, nothing will be
+        return []
     if state is TrackState.SKIPPED:
         return steps
     have = {step.key: step for step in steps}
@@ -199,6 +223,8 @@ def _track_state(job: JobRecord, steps: Sequence[Step]) -> TrackState:
     by_key = {step.key: step.state for step in steps}
     if by_key.get(StepKey.ROLLED_BACK) in (StepState.BACK, StepState.DONE):
         return TrackState.ROLLED_BACK
+    if _is_dry_run(job) and job.status is JobStatus.SUCCESS and by_key.get(StepKey.QUEUED) is not StepState.SKIP:
+        return TrackState.PLANNED
     if by_key.get(StepKey.SETTLED) is StepState.DONE:
         return TrackState.SETTLED
     if any(step.state is StepState.BAD for step in steps):

@@ -57,6 +57,8 @@ def result_reason(status: JobStatus, summary: Mapping[str, Any]) -> ResultReason
         head, detail = _STEPS.get(step, (f"The step {step} failed", ""))
         if status is JobStatus.FAILED and detail.startswith("The previous"):
             detail = "The previous image could not be confirmed; look at the service now."
+            if raw and "left as it is" in raw:
+                detail = "The new container was left as it is: this service does not roll back by itself."
         return ResultReason(summary=head, detail=detail, raw=raw)
     error = str(summary.get("error", "")) or "The job ended without saying why"
     return ResultReason(summary=error, detail=str(summary.get("hint", "")))

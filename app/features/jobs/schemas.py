@@ -181,6 +181,8 @@ class JobRow(ApiModel):
     services_settled: int = 0
     services_rolled_back: int = 0
     new_versions: int | None = None
+    changes: int | None = None
+    problems: int | None = None
     result_summary: str | None = None
     result_detail: str | None = None
     progress: JobProgress | None = None

@@ -35,6 +35,12 @@ def update(step: str, error: str = "boom") -> dict[str, Any]:
     [
         (JobStatus.ROLLED_BACK, update("health"), "did not get healthy", "brought back"),
         (JobStatus.FAILED, update("health"), "did not get healthy", "could not be confirmed"),
+        (
+            JobStatus.FAILED,
+            update("health", "The new container was left as it is: …"),
+            "did not get healthy",
+            "does not roll back by itself",
+        ),
         (JobStatus.FAILED, update("pull", "toomanyrequests: slow down"), "limits pulls", "credentials"),
         (JobStatus.FAILED, update("pull", "no such image"), "could not be pulled", "kept running"),
         (JobStatus.FAILED, {"cause": "server_restart", "error": "x"}, "restarted", "read again"),
@@ -103,6 +109,18 @@ def test_reasons_for_a_backup_left_out_are_words() -> None:
     summary = {"timeline": [{"key": "svc_a", "steps": [{"step": "backup", "status": "skip", "note": "no_targets"}]}]}
     (track,) = tracks_of(job(JobStatus.RUNNING, summary), NAMES)
     assert next(step for step in track.steps if step.key is StepKey.BACKUP).note == "nothing to back up"
+    summary["timeline"][0]["steps"][0]["note"] = "/data/backups/stk_1/20261124-094004Z.tar.gz"
+    (track,) = tracks_of(job(JobStatus.RUNNING, summary), NAMES)
+    note = next(step for step in track.steps if step.key is StepKey.BACKUP).note
+    assert note == "kept as 20261124-094004Z.tar.gz", "the folder is nobody's business"
+
+
+def test_a_dry_run_plans_and_has_no_steps() -> None:
+    summary = {"mode": "dry-run", **timeline(("queued", "run"))}
+    (track,) = tracks_of(job(JobStatus.SUCCESS, summary), NAMES)
+    assert (track.state, track.steps) == (TrackState.PLANNED, [])
+    left = {"mode": "dry-run", **timeline(("queued", "skip"))}
+    assert tracks_of(job(JobStatus.SUCCESS, left), NAMES)[0].state is TrackState.SKIPPED
 
 
 @given(steps=st.lists(st.dictionaries(st.sampled_from(["step", "status", "note", "startedAt"]), st.text(max_size=8))))

@@ -70,3 +70,25 @@ def test_evidence_of_what_was_still_running_names_no_exit_code(made: Environment
     assert "was still running, never restarted, no out-of-memory kill" in text
     assert "Health failed the health check failed" not in text
     assert text.count("Try again") == 1, "one way on is enough"
+
+
+def test_what_was_left_as_it_is_is_no_failed_way_back(made: Environment) -> None:
+    steps = [*jobs.back_steps()[:-1], jobs.step("unchanged", "bad", 100, 0, note="Automatic rollback is switched off.")]
+    proof = jobs.evidence(restored_ok=False, restored_digest=None)
+    page = JobPage(job=jobs.job(38, status="failed"), tracks=[jobs.track(2, "failed", steps, evidence=proof)])
+    text = text_of(made, page)
+    assert "Not taken back Automatic rollback is switched off." in text
+    assert "The way back failed too" not in text and "Wanted image" not in text
+    tried = [*jobs.back_steps()[:-1], jobs.step("rolled_back", "bad", 100, 9)]
+    page.tracks = [jobs.track(2, "failed", tried, evidence=proof)]
+    assert "The way back failed too" in text_of(made, page)
+
+
+def test_only_who_is_worked_on_is_open(made: Environment) -> None:
+    waits = [*jobs.running_steps()[:2], jobs.step("pull", "done", 60, 3)]
+    tracks = [jobs.track(1, "running", jobs.running_steps()), jobs.track(2, "running", waits)]
+    html = made.get_template("jobs/job_detail.html").render(
+        **base.context(page=JobPage(job=jobs.running_job(), tracks=tracks))
+    )
+    assert [" open" in tag for tag in re.findall(r"<details class=\"run-svc\"[^>]*>", html)] == [True, False]
+    assert "<span>Waits</span>" in html
