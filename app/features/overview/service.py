@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.adapters.registry import HostState, RegistryClient
 from app.core.clock import Clock
@@ -91,7 +92,7 @@ class Overview:
         self, known: Known, seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime
     ) -> list[Issue]:
         return [
-            *_rolled_back(seen, recent, now),
+            *_gone_wrong(seen, recent, now),
             *_discovery_problems(known),
             *(issue for host in self._registry.hosts() if (issue := _registry_issue(host, now)) is not None),
             *_failed_checks(seen),
@@ -143,36 +144,65 @@ def _groups(known: Known, rows: Sequence[ServiceRow]) -> list[StackGroup]:
     return [group_of(stacks[stack_id], found, projects.get(stack_id)) for stack_id, found in by_stack.items()]
 
 
-def _rolled_back(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime) -> list[Issue]:
-    """Updates that were taken back and whose candidate still stands."""
+def _gone_wrong(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime) -> list[Issue]:
+    """Updates that failed or were taken back, while what they were for still stands; the newest of a service counts."""
     issues: list[Issue] = []
     told: set[str] = set()
     for job in recent:
-        if job.type != "update" or job.status is not JobStatus.ROLLED_BACK or now - job.created_at > EVIDENCE_AGE:
+        if job.type != "update" or not job.status.final or now - job.created_at > EVIDENCE_AGE:
+            continue
+        if job.summary.get("mode") == "dry-run":
             continue
         for entry in job.summary.get("timeline", []):
-            service_id, one = entry.get("key"), seen.get(entry.get("key"))
-            back = any(step.get("step") == "rolled_back" for step in entry.get("steps", []))
-            standing = one.record.candidate_digest if one and one.record and one.record.has_candidate else None
-            if one is None or not back or service_id in told or standing != entry.get("toDigest"):
+            one = seen.get(service_id := str(entry.get("key")))
+            if one is None or one.record is None or service_id in told:
                 continue
             told.add(service_id)
-            stack_id, name = one.service.stack_id, one.service.name
-            evidence = entry.get("evidence") or {}
-            issues.append(
-                Issue(
-                    key=f"rolled-back-{service_id}",
-                    severity="back",
-                    title=f"{name} went back to {entry.get('fromVersion') or 'its old image'}.",
-                    detail=str(evidence.get("trigger") or "The new container did not get healthy."),
-                    remedy="Look at what it logged, then try again, or hold it back until there is a better one.",
-                    actions=[
-                        Action(label="See evidence", href=f"/queue/{job.id}#evidence-{service_id}"),
-                        Action(label="Hold it back", href=f"/services/{stack_id}/{service_id}#rules"),
-                    ],
-                )
-            )
+            steps = {step.get("step"): step.get("status") for step in entry.get("steps", [])}
+            if "bad" not in steps.values():
+                continue
+            standing = one.record.candidate_digest if one.record.has_candidate else None
+            if steps.get("rolled_back") == "back":
+                if standing == entry.get("toDigest"):
+                    issues.append(_went_back(job, one, entry))
+            elif job.status is JobStatus.FAILED and entry.get("toDigest") in (standing, one.record.current_digest):
+                issues.append(_failed(job, one, entry, left=one.record.current_digest == entry.get("toDigest")))
     return issues
+
+
+def _went_back(job: JobRecord, one: Seen, entry: Mapping[str, Any]) -> Issue:
+    service = one.service
+    evidence = entry.get("evidence") or {}
+    return Issue(
+        key=f"rolled-back-{service.id}",
+        severity="back",
+        title=f"{service.name} went back to {entry.get('fromVersion') or 'its old image'}.",
+        detail=str(evidence.get("trigger") or "The new container did not get healthy."),
+        remedy="Look at what it logged, then try again, or hold it back until there is a better one.",
+        actions=[
+            Action(label="See evidence", href=f"/queue/{job.id}#evidence-{service.id}"),
+            Action(label="Hold it back", href=f"/services/{service.stack_id}/{service.id}#rules"),
+        ],
+    )
+
+
+def _failed(job: JobRecord, one: Seen, entry: Mapping[str, Any], *, left: bool) -> Issue:
+    service = one.service
+    evidence = entry.get("evidence") or {}
+    to = entry.get("toVersion") or "the new image"
+    return Issue(
+        key=f"failed-{service.id}",
+        severity="bad",
+        title=f"{service.name} was left on {to}." if left else f"The update of {service.name} failed.",
+        detail=str(evidence.get("trigger") or entry.get("error") or "The job says why."),
+        remedy="It was not taken back. See what it logged, then correct it or recreate it from the old image."
+        if left
+        else "See what happened, put that right, and try again.",
+        actions=[
+            Action(label="See evidence", href=f"/queue/{job.id}#{'evidence' if evidence else 'svc'}-{service.id}"),
+            Action(label="Open service", href=f"/services/{service.stack_id}/{service.id}"),
+        ],
+    )
 
 
 def _discovery_problems(known: Known) -> list[Issue]:

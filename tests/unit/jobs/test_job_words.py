@@ -106,10 +106,11 @@ def test_a_row_counts_what_settled_and_what_went_back() -> None:
 
 
 def test_reasons_for_a_backup_left_out_are_words() -> None:
-    summary = {"timeline": [{"key": "svc_a", "steps": [{"step": "backup", "status": "skip", "note": "no_targets"}]}]}
+    step = {"step": "backup", "status": "skip", "note": "no_targets"}
+    summary = {"timeline": [{"key": "svc_a", "steps": [step]}]}
     (track,) = tracks_of(job(JobStatus.RUNNING, summary), NAMES)
     assert next(step for step in track.steps if step.key is StepKey.BACKUP).note == "nothing to back up"
-    summary["timeline"][0]["steps"][0]["note"] = "/data/backups/stk_1/20261124-094004Z.tar.gz"
+    step["note"] = "/data/backups/stk_1/20261124-094004Z.tar.gz"
     (track,) = tracks_of(job(JobStatus.RUNNING, summary), NAMES)
     note = next(step for step in track.steps if step.key is StepKey.BACKUP).note
     assert note == "kept as 20261124-094004Z.tar.gz", "the folder is nobody's business"
