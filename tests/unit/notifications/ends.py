@@ -54,11 +54,12 @@ Answer = tuple[int, dict[str, Any] | bytes]
 
 
 class HttpEnd:
-    """An HTTP server on loopback. `answers` are used up first to last, then everything is 200; a context manager."""
+    """An HTTP server on loopback, a context manager. `answers` come first, then `by_path` and `default`."""
 
     def __init__(self, default: Answer = (200, {"ok": True})) -> None:
         self.seen: list[Seen] = []
         self.answers: list[Answer | Callable[[], Answer]] = []
+        self.by_path: dict[str, Answer] = {}
         self.default = default
         self._arrived = threading.Condition()
         end = self
@@ -89,7 +90,7 @@ class HttpEnd:
         """Note a request; what to answer."""
         with self._arrived:
             self.seen.append(seen)
-            answer = self.answers.pop(0) if self.answers else self.default
+            answer = self.answers.pop(0) if self.answers else self.by_path.get(seen.path, self.default)
             self._arrived.notify_all()
         return answer() if callable(answer) else answer
 
