@@ -159,6 +159,7 @@ def _versions() -> None:
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("entries_json", sa.Text(), nullable=False),
         sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("skipped", sa.Integer(), nullable=False),
         sa.Column("checked_at", sa.Text(), nullable=True),
         sa.Column("computed_at", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], ondelete="CASCADE"),

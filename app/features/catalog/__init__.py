@@ -12,7 +12,7 @@ from app.features.catalog.rows import OPEN_STATES, PLACE, Seen, state_counts
 from app.features.jobs import JobReads
 from app.features.stacks import Runtime, Stacks
 from app.features.updates import Updates
-from app.features.versions import IgnoreRules, Inference, Versions
+from app.features.versions import IgnoreRules, Inference, VersionLists, Versions
 from app.settings import Settings
 
 __all__ = [
@@ -43,6 +43,7 @@ def _setup(container: Container) -> None:
             versions=versions,
             inference=container.get(Inference),
             ignore_rules=container.get(IgnoreRules),
+            version_lists=container.get(VersionLists),
             runtime=container.get(Runtime),
             backups=container.get(Backups),
             updates=container.get(Updates),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.adapters.engine import Engine
-from app.core.errors import AdapterError
+from app.core.errors import AdapterError, InvalidArgument
 from app.core.jobs import JobFilter
 from app.features.backups import BackupRecord, Backups, Target
 from app.features.catalog.details import (
@@ -18,6 +18,7 @@ from app.features.catalog.details import (
     inference_info,
     settings_of,
 )
+from app.features.catalog.newer import version_rows
 from app.features.catalog.plan_schemas import UpdatePlan
 from app.features.catalog.plans import plan_page
 from app.features.catalog.reads import Catalog, Known, filtered, group_of, problems_of
@@ -33,7 +34,7 @@ from app.features.catalog.schemas import (
 from app.features.jobs import JobReads
 from app.features.stacks import Runtime, StackRecord, Stacks
 from app.features.updates import Updates
-from app.features.versions import IgnoreRules, Inference, Versions
+from app.features.versions import IgnoreRules, Inference, VersionList, VersionLists, Versions
 from app.settings import Settings
 
 HISTORY = 20
@@ -53,6 +54,7 @@ class CatalogPages:
         versions: Versions,
         inference: Inference,
         ignore_rules: IgnoreRules,
+        version_lists: VersionLists,
         runtime: Runtime,
         backups: Backups,
         updates: Updates,
@@ -65,6 +67,7 @@ class CatalogPages:
         self._versions = versions
         self._inference = inference
         self._ignore_rules = ignore_rules
+        self._version_lists = version_lists
         self._runtime = runtime
         self._backups = backups
         self._updates = updates
@@ -144,6 +147,7 @@ class CatalogPages:
         row = self._catalog.row(known, service)
         rules = await self._ignore_rules.all(service_id)
         snapshots = await self._versions.snapshots(record) if record else {}
+        listed = await self._listed(service_id)
         targets, sizes = await self._targets(stack, service_id)
         plan = None
         if record is not None and record.has_candidate and not row.is_dockrev:
@@ -151,10 +155,14 @@ class CatalogPages:
         return ServicePage(
             service=row,
             container=await container_info(self._engine, self._runtime, service),
-            rail=full_rail(row),
+            rail=full_rail(row, known.newer.get(service_id)),
             evidence=evidence_of(record, snapshots, self._versions.host_platform),
             plan=plan,
             digest_tags=digest_tags(record, snapshots),
+            versions=version_rows(listed.versions) if listed else [],
+            versions_checked_at=listed.checked_at if listed else None,
+            versions_refreshing=listed.refreshing if listed else False,
+            versions_error=listed.error if listed else None,
             inference=inference_info(record, known.inference.get(service_id), snapshots),
             ignores=[ignore_row(rule, record) for rule in rules],
             settings=settings_of(service, targets, sizes),
@@ -162,6 +170,14 @@ class CatalogPages:
             stack_archived=stack.archived,
             self_upgrade_url=self._settings.self_upgrade_url,
         )
+
+    async def _listed(self, service_id: str) -> VersionList | None:
+        """The versions across tags, None while there is nothing to tell; looking brings what is missing."""
+        try:
+            found = await self._version_lists.of(service_id)
+        except InvalidArgument:  # the image is no reference, which the row says already
+            return None
+        return found if isinstance(found, VersionList) else None
 
     async def plan(
         self, scope: str, stack_id: str | None, service_id: str | None, *, allow_arch_mismatch: bool

@@ -10,7 +10,7 @@ from app.features.catalog.rows import Busy, Seen, by_state, matches, service_row
 from app.features.catalog.schemas import DiscoveryProblem, ServiceRow, ServiceState, StackGroup
 from app.features.jobs import Names
 from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks, problem_text
-from app.features.versions import VersionInference, VersionRecord, Versions
+from app.features.versions import NewerVersions, VersionInference, VersionRecord, Versions
 
 CHANGING = ("update", "rollback")
 
@@ -23,6 +23,7 @@ class Known:
     projects: Sequence[ProjectRecord]
     records: Mapping[str, VersionRecord]
     inference: Mapping[str, VersionInference]
+    newer: Mapping[str, NewerVersions] = field(default_factory=dict)
     running: Sequence[JobRecord] = ()
     busy: Mapping[str, Busy] = field(default_factory=dict)
 
@@ -52,13 +53,14 @@ class Catalog:
 
     async def _known(self, archived: Archived) -> Known:
         stacks = await self._stacks.stacks(archived)
-        records = await self._versions.records()
+        records, newer = await self._versions.records_and_newer()
         running = await self._running()
         return Known(
             stacks=stacks,
             projects=await self._stacks.projects("include"),
             records=records,
             inference=await self._versions.inference_state(records.values()),
+            newer=newer,
             running=running,
             busy=await self._busy(running),
         )
@@ -69,6 +71,7 @@ class Catalog:
             service,
             known.records.get(service.id),
             known.inference.get(service.id),
+            known.newer.get(service.id),
             busy=known.busy.get(service.id),
             is_dockrev=self._versions.is_dockrev(service.image_ref),
         )
@@ -79,7 +82,9 @@ class Catalog:
             service.id: Seen(
                 service,
                 record := known.records.get(service.id),
-                ServiceState.UPDATING if service.id in known.busy else service_state(service, record),
+                ServiceState.UPDATING
+                if service.id in known.busy
+                else service_state(service, record, known.newer.get(service.id)),
             )
             for stack in known.stacks
             if not stack.archived

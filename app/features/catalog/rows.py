@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.features.catalog.newer import all_points, hint_points, hinted, reason_without_candidate
 from app.features.catalog.schemas import (
     FullRail,
     PointKind,
@@ -18,7 +19,7 @@ from app.features.catalog.schemas import (
     StateCount,
 )
 from app.features.stacks import ServiceRecord
-from app.features.versions import VersionInference, VersionRecord, rules
+from app.features.versions import NewerVersions, VersionInference, VersionRecord, rules
 
 OPEN_STATES = (
     ServiceState.UPDATABLE,
@@ -31,6 +32,7 @@ OPEN_STATES = (
 )
 STATE_ORDER = (*OPEN_STATES, ServiceState.OK)
 PLACE: Mapping[ServiceState, int] = {state: number for number, state in enumerate(STATE_ORDER)}
+_SLOTS = (Slot.NOW, Slot.PATCH, Slot.MINOR, Slot.MAJOR)
 _KINDS = {
     ServiceState.UPDATABLE: PointKind.NEXT,
     ServiceState.HINT: PointKind.HINT,
@@ -72,12 +74,14 @@ def service_row(
     service: ServiceRecord,
     record: VersionRecord | None,
     inference: VersionInference | None = None,
+    newer: NewerVersions | None = None,
     *,
     busy: Busy | None = None,
     is_dockrev: bool = False,
 ) -> ServiceRow:
     """One service. Without a record its state is unknown, which is never shown as fine."""
-    state = service_state(service, record)
+    newer = hinted(record, newer)
+    state = service_state(service, record, newer)
     pending = inference is not None and inference.status == "pending"
     return ServiceRow(
         id=service.id,
@@ -87,8 +91,8 @@ def service_row(
         image_ref=service.image_ref,
         image_tag=service.image_tag,
         state=ServiceState.UPDATING if busy else state,
-        reason=reason_of(service, record, state, pending=pending),
-        rail=rail_of(service, record, state),
+        reason=reason_of(service, record, state, newer, pending=pending),
+        rail=rail_of(service, record, state, newer),
         current_digest=record.current_digest if record else None,
         current_version=known_version(record.current_display if record else service.image_tag),
         candidate_digest=record.candidate_digest if record and record.has_candidate else None,
@@ -103,8 +107,10 @@ def service_row(
     )
 
 
-def service_state(service: ServiceRecord, record: VersionRecord | None) -> ServiceState:
-    """The row status of spec §11.2 from the evidence alone."""
+def service_state(
+    service: ServiceRecord, record: VersionRecord | None, newer: NewerVersions | None = None
+) -> ServiceState:
+    """The row status of spec §11.2 from the evidence; where that is fine, what other tags have decides."""
     if record is None:
         return ServiceState.UNKNOWN
     status = rules.row_status(
@@ -117,17 +123,26 @@ def service_state(service: ServiceRecord, record: VersionRecord | None) -> Servi
         ignored=record.has_candidate and record.ignore_rule_id is not None,
         runtime_known=record.current_digest is not None,
     )
+    if status == "ok" and newer is not None and newer.summary:
+        status = rules.with_newer(status, newer.summary)
     return ServiceState(status)
 
 
 def reason_of(
-    service: ServiceRecord, record: VersionRecord | None, state: ServiceState, *, pending: bool = False
+    service: ServiceRecord,
+    record: VersionRecord | None,
+    state: ServiceState,
+    newer: NewerVersions | None = None,
+    *,
+    pending: bool = False,
 ) -> str:
     """A phrase that says why the row is in its state."""
     if record is None:
         return "Not checked yet"
     if record.last_error:
         return f"Last check failed: {record.last_error}"
+    if not record.has_candidate and state is not ServiceState.UNKNOWN:
+        return reason_without_candidate(state, newer)
     if state is ServiceState.BLOCKED:
         return f"An ignore rule holds the tag {service.image_tag}"
     if state is ServiceState.ARCH_MISMATCH:
@@ -161,17 +176,25 @@ def known_version(text: str | None) -> str | None:
     return text if text is not None and rules.Version.parse(text) is not None else None
 
 
-def rail_of(service: ServiceRecord, record: VersionRecord | None, state: ServiceState) -> Rail:
-    """What runs, and the candidate where it lies."""
+def rail_of(
+    service: ServiceRecord, record: VersionRecord | None, state: ServiceState, newer: NewerVersions | None = None
+) -> Rail:
+    """What runs, the candidate where it lies, and in the places that are free what other tags have."""
     reach = Reach(rules.reach(service.image_tag, pinned="@" in service.image_ref))
     points = [_now_point(service, record, reach)]
     if record is not None and record.has_candidate:
-        candidate = _candidate_point(service, record, state)
+        candidate = _candidate_point(service, record, state, newer)
         points.append(candidate)
         if reach is Reach.NONE and candidate.in_reach:
             reach = Reach.PATCH  # a tag that looked fixed was pushed again: it does move
             points[0] = points[0].model_copy(update={"note": service.image_tag})
+    if state is not ServiceState.UNKNOWN and (hints := hint_points(newer, {point.slot for point in points[1:]})):
+        points = [points[0], *sorted([*points[1:], *hints], key=_place)]
     return Rail(reach=reach, points=points)
+
+
+def _place(point: RailPoint) -> int:
+    return _SLOTS.index(point.slot)
 
 
 def _now_point(service: ServiceRecord, record: VersionRecord | None, reach: Reach) -> RailPoint:
@@ -188,7 +211,9 @@ def _now_point(service: ServiceRecord, record: VersionRecord | None, reach: Reac
     )
 
 
-def _candidate_point(service: ServiceRecord, record: VersionRecord, state: ServiceState) -> RailPoint:
+def _candidate_point(
+    service: ServiceRecord, record: VersionRecord, state: ServiceState, newer: NewerVersions | None
+) -> RailPoint:
     version = known_version(record.candidate_display)
     away = rules.distance(record.current_display, record.candidate_display or "")
     rebuilt = version is not None and version == known_version(record.current_display)
@@ -197,7 +222,8 @@ def _candidate_point(service: ServiceRecord, record: VersionRecord, state: Servi
         ServiceState.ARCH_MISMATCH: f"{_hosts(record.candidate_arch[:2])} only" if record.candidate_arch else "",
         ServiceState.CROSS_TAG: f"tag {service.image_tag}",
     }
-    note = notes.get(state) or ("rebuilt" if rebuilt else "" if version else "version unknown")
+    skipped = f"{newer.skipped} skipped" if newer is not None and newer.skipped else ""
+    note = notes.get(state) or ("rebuilt" if rebuilt else skipped if version else "version unknown")
     return RailPoint(
         slot=Slot.PATCH if away == "unknown" else Slot(away),
         kind=_KINDS.get(state, PointKind.HINT),
@@ -209,14 +235,24 @@ def _candidate_point(service: ServiceRecord, record: VersionRecord, state: Servi
     )
 
 
-def full_rail(row: ServiceRow) -> FullRail:
-    """The service page's rail: the same points, and the followed tag as a bracket over what it reaches."""
-    points = row.rail.points
-    length = len(points) - 1
-    reaches = []
-    if length and row.rail.reach is not Reach.NONE and points[-1].in_reach:
-        reaches.append(ReachBracket(tag=row.image_tag, length=length, followed=True))
+def full_rail(row: ServiceRow, newer: NewerVersions | None = None) -> FullRail:
+    """The service page's rail: all that is outside the tag's reach, not one of each distance.
+
+    The followed tag's bracket ends at the candidate.
+    """
+    now, *others = row.rail.points
+    candidate = next((point for point in others if _is_candidate(row, point)), None)
+    hints = [] if row.state is ServiceState.UNKNOWN else all_points(newer)
+    hints = [point for point in hints if candidate is None or point.version != candidate.version]
+    points = [now, *sorted([*hints, *([candidate] if candidate else [])], key=_place)]
+    reaches: list[ReachBracket] = []
+    if candidate and candidate.in_reach and row.rail.reach is not Reach.NONE:
+        reaches.append(ReachBracket(tag=row.image_tag, length=min(points.index(candidate), 6), followed=True))
     return FullRail(points=points, reaches=reaches)
+
+
+def _is_candidate(row: ServiceRow, point: RailPoint) -> bool:
+    return row.candidate_digest is not None and point.tags == [row.image_tag]
 
 
 def state_counts(states: Iterable[ServiceState], *, first: str) -> list[StateCount]:

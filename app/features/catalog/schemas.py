@@ -211,6 +211,25 @@ class DigestTags(ApiModel):
     platforms: list[str] = Field(default_factory=list)
 
 
+class VersionRow(ApiModel):
+    """One version in the table of the service page; `state` and `distance` as `GET /api/services/{id}/versions` has it.
+
+    `follow` is the tag to write into the Compose file, `more` counts older versions of the same distance.
+    """
+
+    version: str | None = None
+    inferred: bool = False
+    state: str
+    distance: str
+    digest: str | None = None
+    platforms: list[str] = Field(default_factory=list)
+    published_at: datetime | None = None
+    tags: list[str] = Field(default_factory=list)
+    follow: str | None = None
+    in_reach: bool = False
+    more: int = 0
+
+
 class InferenceInfo(ApiModel):
     """How the running version is known: `status` ready, pending or unknown (see spec §5.2 for `reason`)."""
 
@@ -263,6 +282,10 @@ class ServicePage(ApiModel):
     evidence: CandidateEvidence | None = None
     plan: UpdatePlan | None = None
     digest_tags: list[DigestTags] = Field(default_factory=list)
+    versions: list[VersionRow] = Field(default_factory=list)
+    versions_checked_at: datetime | None = None
+    versions_refreshing: bool = False
+    versions_error: str | None = None
     inference: InferenceInfo = Field(default_factory=InferenceInfo)
     ignores: list[IgnoreRow] = Field(default_factory=list)
     settings: ServiceSettings = Field(default_factory=ServiceSettings)

@@ -176,7 +176,8 @@ class ServiceNewerVersions(SQLModel, table=True):
     """The newer versions of one service under other tags, ready to be drawn.
 
     The row counts only for the `image_ref` and the running version (`current`) it was made for. `basis` names what
-    else went into it, `summary` what it means for the state of the row. `checked_at` is the time of the tag list.
+    else went into it, `summary` what it means for the state of the row, `skipped` how many versions the candidate
+    leaps over. `checked_at` is the time of the tag list.
     """
 
     __tablename__ = "service_newer_versions"
@@ -189,5 +190,6 @@ class ServiceNewerVersions(SQLModel, table=True):
     summary: str = Field(default="", sa_column=Column(Text, nullable=False))
     entries: str = Field(default="[]", sa_column=Column("entries_json", Text, nullable=False))
     basis: str = Field(default="", sa_column=Column(Text, nullable=False))
+    skipped: int = 0
     checked_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     computed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -23,7 +23,10 @@ _IN_LIST: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class NewerVersions:
-    """What is newer than a service's running version. Entries are unpacked only for who draws them."""
+    """What is newer than a service's running version. Entries are unpacked only for who draws them.
+
+    `skipped` versions lie between what runs and the candidate.
+    """
 
     image_ref: str
     current: str
@@ -31,6 +34,7 @@ class NewerVersions:
     packed: str
     basis: str
     checked_at: datetime | None
+    skipped: int = 0
 
     def about(self, record: VersionRecord) -> bool:
         """Whether it was made for what runs now; else it says nothing."""
@@ -75,6 +79,7 @@ _COLUMNS: Final[tuple[Any, ...]] = (
     ServiceNewerVersions.entries,
     ServiceNewerVersions.basis,
     ServiceNewerVersions.checked_at,
+    ServiceNewerVersions.skipped,
 )
 
 
@@ -115,7 +120,7 @@ class NewerRows:
         if not rows:
             return
         now, statement = self._clock.now(), insert(ServiceNewerVersions)
-        names = ("image_ref", "current", "summary", "entries_json", "basis", "checked_at", "computed_at")
+        names = ("image_ref", "current", "summary", "entries_json", "basis", "checked_at", "skipped", "computed_at")
         values = [
             {
                 "service_id": service_id,
@@ -125,6 +130,7 @@ class NewerRows:
                 "entries_json": row.packed,
                 "basis": row.basis,
                 "checked_at": row.checked_at,
+                "skipped": row.skipped,
                 "computed_at": now,
             }
             for service_id, row in rows.items()

@@ -90,6 +90,15 @@ class Sorter:
             packed=packed(outlook.entries),
             basis=basis.of(record, state),
             checked_at=state.checked_at if state else None,
+            skipped=_skipped(record, found),
         )
         asked = [*outlook.wanted, *(entry.tag for entry in outlook.entries if entry.state != "ignored")]
         return row, tuple(dict.fromkeys(asked))
+
+
+def _skipped(record: VersionRecord, found: rules.Ladder) -> int:
+    """How many versions the candidate leaps over, where its version is known."""
+    if not record.has_candidate or record.candidate_resolved_tag is None:
+        return 0
+    away = rules.distance(record.current_display, record.candidate_resolved_tag)
+    return 0 if away == "unknown" else rules.skipped(found, away, record.candidate_resolved_tag)

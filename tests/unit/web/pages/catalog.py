@@ -184,6 +184,32 @@ def service_page(**changes: Any) -> c.ServicePage:
             c.DigestTags(digest=digest(100), role="candidate", tags=["2.0.4", "2.0", "2"]),
             c.DigestTags(digest=digest(0), role="current", tags=["2.0.1"]),
         ],
+        "versions": [
+            c.VersionRow(
+                version="2.0.1", inferred=True, state="current", distance="now", digest=digest(0), tags=["2.0.1"]
+            ),
+            c.VersionRow(
+                version="2.0.4",
+                state="candidate",
+                distance="patch",
+                digest=digest(100),
+                tags=["2.0.4", "2"],
+                follow="2",
+                platforms=["linux/amd64", "linux/arm64"],
+                published_at=ago(days=2),
+                in_reach=True,
+            ),
+            c.VersionRow(version="2.1.0", state="ignored", distance="minor", tags=["2.1.0"], follow="2.1.0"),
+            c.VersionRow(
+                version="3.0.0", state="other_series", distance="major", tags=["3.0.0", "3"], follow="3", more=2
+            ),
+            c.VersionRow(version="3.1.0", state="held", distance="major", digest=digest(7), tags=["3.1.0"]),
+            c.VersionRow(
+                version="4.0.0", state="arch_mismatch", distance="major", tags=["4.0.0"], platforms=["linux/arm64"]
+            ),
+        ],
+        "versions_checked_at": ago(minutes=9),
+        "versions_refreshing": True,
         "inference": c.InferenceInfo(version="2.0.1", versions=["2.0.1"], checked_at=ago(hours=2), tags_total=214),
         "ignores": [
             c.IgnoreRow(id=uid("ign", 1), kind="exact", value="2.0.2", note="uploads fail"),

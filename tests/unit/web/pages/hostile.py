@@ -82,6 +82,13 @@ def hostile_service() -> c.ServicePage:
         inference=c.InferenceInfo(version=EVIL, versions=[EVIL]),
         settings=c.ServiceSettings(repo_url=EVIL, backup_targets=[c.BackupTarget(kind="bind", name=EVIL)]),
         digest_tags=[c.DigestTags(digest=EVIL, tags=[EVIL])],
+        versions=[
+            c.VersionRow(version=EVIL, state="current", distance="now", tags=[EVIL]),
+            c.VersionRow(
+                version=EVIL, state="other_series", distance="major", digest=EVIL, platforms=[EVIL], follow=EVIL
+            ),
+        ],
+        versions_error=EVIL,
     )
 
 
