@@ -33,7 +33,20 @@ _JOB_OUT: Final = {
     "allowArchMismatch": False, "backupMode": "inherit", "summary": {"mode": "apply", "stacks": []},
 }  # fmt: skip
 
+_SETTINGS: Final[dict[str, Any]] = {
+    "backup": {
+        "enabled": True, "requireSuccess": True, "baseDir": "/data/backups", "skipTargetsOverBytes": 104857600,
+    },
+    "schedules": {
+        "updateCheck": {"enabled": True, "cron": "0 3 * * *"},
+        "ghcrWebhookAudit": {"enabled": True, "cron": "0 4 * * *"},
+    },
+    "instance": {"publicBaseUrl": "https://dockrev.example/"},
+}  # fmt: skip
+
 REQUESTS: Final[dict[str, Any]] = {
+    "putSettings": {**_SETTINGS, "resourceMonitor": {"enabled": True, "sampleIntervalSeconds": 30}},
+    "putDeployWelcome": {"neverAutoOpen": True},
     "putServiceSettings": _CHOICES,
     "putNotifications": {
         "email": {"enabled": True, "smtpUrl": "smtp://dockrev:secret@mail.example:587?to=ops@example.org"},
@@ -62,6 +75,18 @@ REQUESTS: Final[dict[str, Any]] = {
 
 ANSWERS: Final[dict[str, Any]] = {
     "version": {"version": "0.1.0"},
+    "getSettings": {
+        **_SETTINGS,
+        "resourceMonitor": {"enabled": True, "sampleIntervalSeconds": 30, "retentionDays": 7},
+        "auth": {
+            "forwardHeaderName": "X-Forwarded-User", "groupHeaderName": "Remote-Groups", "allowAnonymousInDev": False,
+            "authorizationMode": "user_or_group", "allowedUserMasked": "al***ce", "currentUser": "alice",
+            "currentGroups": ["ad***ns"], "matchedBy": "user",
+        },
+    },
+    "putSettings": _OK,
+    "getDeployWelcome": {"neverAutoOpen": False},
+    "putDeployWelcome": {"ok": True, "neverAutoOpen": True, "updatedAt": _AT},
     "getNotifications": {
         "email": {"enabled": True, "smtpUrl": "******"},
         "webhook": {"enabled": False},

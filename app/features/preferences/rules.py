@@ -1,14 +1,32 @@
-"""What a backup setting may be. Pure."""
+"""What the settings are and what they may be. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from app.core.errors import InvalidArgument
+from app.features.preferences import cron
 
 MAX_PATH: Final = 4096
+SAMPLE_INTERVALS: Final = (10, 30, 60, 300)
+MAX_BYTES: Final = 2**63 - 1
+MAX_URL: Final = 2048
+UPDATE_CHECK: Final = "updateCheck"
+GHCR_AUDIT: Final = "ghcrWebhookAudit"
+ScheduleName = Literal["updateCheck", "ghcrWebhookAudit"]
+
+
+class Keep(Enum):
+    """Says that a setting stays what it is; None would clear it."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +39,68 @@ class BackupDefaults:
     skip_targets_over_bytes: int = 104_857_600
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceMonitor:
+    """How often containers are looked at for what they use."""
+
+    enabled: bool = True
+    sample_interval_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Something that is done by itself; `cron` may be anything while it is off."""
+
+    enabled: bool
+    cron: str
+
+
+@dataclass(frozen=True, slots=True)
+class HouseSettings:
+    """Everything that is set (spec §5.5)."""
+
+    backup: BackupDefaults = BackupDefaults()
+    monitor: ResourceMonitor = ResourceMonitor()
+    update_check: Schedule = Schedule(False, "*/30 * * * *")
+    ghcr_audit: Schedule = Schedule(True, "0 3 * * *")
+    public_base_url: str | None = None
+
+    def schedule(self, name: ScheduleName) -> Schedule:
+        """A schedule by its name in the API."""
+        return self.update_check if name == UPDATE_CHECK else self.ghcr_audit
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """What is to be changed; what is None stays."""
+
+    backup: BackupDefaults | None = None
+    monitor: ResourceMonitor | None = None
+    update_check: Schedule | None = None
+    ghcr_audit: Schedule | None = None
+    public_base_url: str | Keep | None = KEEP
+
+
+def check_change(wanted: SettingsChange) -> SettingsChange:
+    """The change in the form that is stored. Raises InvalidArgument for the first part that is wrong."""
+    return SettingsChange(
+        backup=check_backup(wanted.backup) if wanted.backup else None,
+        monitor=check_monitor(wanted.monitor) if wanted.monitor else None,
+        update_check=check_schedule(UPDATE_CHECK, wanted.update_check) if wanted.update_check else None,
+        ghcr_audit=check_schedule(GHCR_AUDIT, wanted.ghcr_audit) if wanted.ghcr_audit else None,
+        public_base_url=(KEEP if isinstance(wanted.public_base_url, Keep) else public_address(wanted.public_base_url)),
+    )
+
+
 def check_backup(wanted: BackupDefaults) -> BackupDefaults:
     """The settings with their folder in its plain form. Raises InvalidArgument naming the member that is wrong."""
     if wanted.skip_targets_over_bytes < 0:
         raise InvalidArgument(
             "backup.skipTargetsOverBytes must not be negative", details={"field": "backup.skipTargetsOverBytes"}
+        )
+    if wanted.skip_targets_over_bytes > MAX_BYTES:
+        raise InvalidArgument(
+            "backup.skipTargetsOverBytes is too large", details={"field": "backup.skipTargetsOverBytes"}
         )
     return BackupDefaults(
         enabled=wanted.enabled,
@@ -47,3 +122,69 @@ def plain_folder(text: str) -> str:
             details={"field": "backup.baseDir"},
         )
     return "/" + "/".join(parts[1:])
+
+
+def check_monitor(wanted: ResourceMonitor) -> ResourceMonitor:
+    """Only the intervals that a page offers."""
+    if wanted.sample_interval_seconds not in SAMPLE_INTERVALS:
+        raise InvalidArgument(
+            "resourceMonitor.sampleIntervalSeconds must be one of 10/30/60/300",
+            details={"field": "resourceMonitor.sampleIntervalSeconds"},
+        )
+    return wanted
+
+
+def nearest_interval(stored: int) -> int:
+    """An interval of today for one that an older version stored."""
+    return min(SAMPLE_INTERVALS, key=lambda possible: abs(possible - stored))
+
+
+def check_schedule(name: ScheduleName, wanted: Schedule) -> Schedule:
+    """In canonical form. While it is off its text may be anything that can be kept and shown."""
+    field, text = f"schedules.{name}.cron", cron.canonical(wanted.cron)
+    try:
+        if wanted.enabled:
+            cron.check(text)
+        elif len(text) > cron.MAX_CRON or not text.isprintable():
+            raise cron.CronProblem(f"it must be printable text of up to {cron.MAX_CRON} characters")
+    except cron.CronProblem as problem:
+        raise InvalidArgument(
+            "cron expression is invalid",
+            hint="Five fields: minute, hour, day of month, month, day of week. 0 3 * * * is 03:00 every day.",
+            details={"reason": "cron_invalid", "field": field, "error": str(problem)},
+        ) from None
+    return Schedule(wanted.enabled, text)
+
+
+def public_address(text: str | None) -> str | None:
+    """An http(s) address with a slash at its end; None for nothing. Raises InvalidArgument (spec §5.5)."""
+    address = (text or "").strip()
+    if not address:
+        return None
+    if len(address) > MAX_URL or not address.isprintable() or any(char in address for char in ' "<>\\^`{|}'):
+        raise _bad_address("must be a plain address of up to 2048 characters")
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        raise _bad_address("must be absolute, like https://dockrev.example/")
+    if scheme.lower() not in ("http", "https"):
+        raise _bad_address("must be http or https")
+    if "?" in address or "#" in address:
+        raise _bad_address("must not include query or fragment")
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _bad_address("must be absolute, with a host and, if any, a port from 1 to 65535") from None
+    if not host or port == 0:
+        raise _bad_address("must be absolute, with a host")
+    if "@" in parts.netloc:
+        raise _bad_address("must not include a user or password")
+    return f"{scheme.lower()}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def _bad_address(problem: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"instance.publicBaseUrl {problem}",
+        hint="Give the address at which browsers reach Dockrev, such as https://dockrev.home.example/.",
+        details={"reason": "instance_public_base_url_invalid", "field": "instance.publicBaseUrl"},
+    )

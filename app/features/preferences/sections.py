@@ -1,0 +1,46 @@
+"""The sections of the settings, in one order for all rooms; a room says which of them it has a page for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.core.web.schema import ApiModel
+
+ORDER: Final = {
+    "access": ("Access", "/settings#access"),
+    "backups": ("Backups", "/settings#backups"),
+    "monitoring": ("Monitoring", "/settings#monitoring"),
+    "schedules": ("Schedules", "/settings#schedules"),
+    "instance": ("Instance", "/settings#instance"),
+    "notifications": ("Notifications", "/settings/notifications"),
+    "github-packages": ("GitHub packages", "/settings/ghcr-webhooks"),
+    "deploy-check": ("Deploy check", "/deploy-check"),
+}
+
+
+class SectionLink(ApiModel):
+    """An entry of the line of sections on top of every page of the settings."""
+
+    key: str
+    label: str
+    href: str
+
+
+class Sections:
+    """Which sections there are. A room adds its own in `setup`; only those are linked to."""
+
+    def __init__(self) -> None:
+        self._there: set[str] = set()
+
+    def add(self, *keys: str) -> None:
+        """Say that the pages of these keys of `ORDER` exist."""
+        for key in keys:
+            if key not in ORDER:
+                raise ValueError(f"{key} has no place in the order of sections")
+            self._there.add(key)
+
+    def links(self) -> list[SectionLink]:
+        """The sections that exist, in their order."""
+        return [
+            SectionLink(key=key, label=label, href=href) for key, (label, href) in ORDER.items() if key in self._there
+        ]
