@@ -107,6 +107,8 @@ class VersionLists:
         record = (await self._evidence.records([service_id])).get(service_id)
         if record is None or record.current_digest is None:
             return NotYet(service_id, "not_checked")
+        # Asked before reading: what ends in between is told by the next answer, not missed by this one.
+        pending = self._newer.pending(repo)
         row = (await self._rows.of([service_id])).get(service_id)
         state = (await self._book.states([repo])).get(repo)
         fresh = is_fresh(state, self._clock.now())
@@ -126,7 +128,7 @@ class VersionLists:
             versions=tuple(listed(record, row.entries, known, held)),
             checked_at=state.checked_at if state else None,
             stale=not fresh,
-            refreshing=self._newer.pending(repo),
+            refreshing=pending or self._newer.pending(repo),
             error=state.error if state else None,
         )
 
