@@ -54,11 +54,11 @@ class ComposeVersion:
 @dataclass(frozen=True, slots=True)
 class Project:
     """What identifies a stack to Compose. All paths are absolute; without `working_dir` the first file's folder
-    counts, without `env_file` the `.env` in it."""
+    counts, without `env_files` the `.env` in it; of several the last one that sets a variable wins."""
 
     name: str
     files: tuple[Path, ...]
-    env_file: Path | None = None
+    env_files: tuple[Path, ...] = ()
     working_dir: Path | None = None
 
 
@@ -129,12 +129,14 @@ class Compose:
     ) -> CommandResult:
         """Create or recreate and start services, detached; never builds. `scale` keeps a number of containers that
         was chosen by hand: without it Compose goes back to what the file says."""
+        # A named service may depend on one whose profile is not switched on here: Compose would not know that one.
+        arguments = [*self._base(project, override), *(["--profile", "*"] if services else []), "up"]
         flags = ["--detach", "--no-build", "--pull", pull]
         flags += ["--no-deps"] if no_deps else []
         flags += ["--force-recreate"] if force_recreate else []
         for name, number in (scale or {}).items():
             flags += ["--scale", f"{service_name(name)}={number:d}"]
-        arguments = [*self._base(project, override), "up", *flags, *service_names(services)]
+        arguments += [*flags, *service_names(services)]
         return await self._run("up", arguments, timeout=timeout, on_line=on_line, on_command=on_command)
 
     async def pull(
@@ -212,8 +214,8 @@ class Compose:
         arguments = ["--ansi", "never", "--project-name", project_name(project.name)]
         for file in (*project.files, *([override] if override else [])):
             arguments += ["--file", file_path(file)]
-        if project.env_file is not None:
-            arguments += ["--env-file", file_path(project.env_file)]
+        for file in project.env_files:
+            arguments += ["--env-file", file_path(file)]
         if project.working_dir is not None:
             arguments += ["--project-directory", file_path(project.working_dir)]
         return arguments

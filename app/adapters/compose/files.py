@@ -32,14 +32,16 @@ def parse_config_files_label(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))[:MAX_LABEL_FILES]
 
 
-def read_model(paths: Sequence[Path], env_file: Path | None = None, *, working_dir: Path | None = None) -> ComposeModel:
-    """The model of one or several files, later ones over earlier ones, variables from `env_file` or from the `.env`
+def read_model(
+    paths: Sequence[Path], env_files: Sequence[Path] = (), *, working_dir: Path | None = None
+) -> ComposeModel:
+    """The model of one or several files, later ones over earlier ones, variables from `env_files` or from the `.env`
     beside the first file. `extends` and `include` are not followed, the model says so in `complete`.
 
     Raises ComposeFileUnreadable and ComposeFileInvalid.
     """
     base = str(working_dir or paths[0].parent)
-    variables = _variables(env_file, Path(base))
+    variables = _variables(env_files, Path(base))
     services: dict[str, dict[str, Any]] = {}
     volumes: dict[str, str | None] = {}
     name, complete = "", True
@@ -68,9 +70,9 @@ def is_image_only(path: Path) -> bool:
     )
 
 
-def _variables(env_file: Path | None, folder: Path) -> dict[str, str]:
-    if env_file is not None:
-        return read_env(env_file)
+def _variables(env_files: Sequence[Path], folder: Path) -> dict[str, str]:
+    if env_files:
+        return {name: value for file in env_files for name, value in read_env(file).items()}
     beside = folder / ".env"
     return read_env(beside) if beside.is_file() else {}
 

@@ -153,8 +153,7 @@ def backup_row(backup: BackupRecord) -> BackupRow:
 async def compose_files(stack: StackRecord) -> list[ComposeFile]:
     """The files of a stack and whether Dockrev can read them."""
     wanted = [(path, "base" if number == 0 else "override") for number, path in enumerate(stack.compose_files)]
-    if stack.env_file:
-        wanted.append((stack.env_file, "environment"))
+    wanted += [(path, "environment") for path in stack.env_files]
     return await asyncio.to_thread(lambda: [_compose_file(path, role) for path, role in wanted])
 
 

@@ -30,6 +30,7 @@ from app.adapters.compose import (
 from app.core.clock import Clock
 from app.features.stacks import rules
 from app.features.stacks.reconcile import Failure, Model
+from app.features.stacks.records import split_paths
 from app.features.stacks.rules import FileKind, Problem, ServiceSpec, StackSpec
 from app.features.stacks.sightings import Sighting
 
@@ -56,7 +57,7 @@ class _Place:
 
     lists: tuple[tuple[str, ...], ...]
     working_dir: str | None
-    env_file: str | None
+    env_files: tuple[str, ...]
 
 
 class ModelReader:
@@ -96,7 +97,7 @@ class ModelReader:
         if isinstance(chosen, Problem):
             return Failure(chosen, _shown(path for files in place.lists for path in files))
         files = chosen.files
-        needed = [*files, *([place.env_file] if place.env_file else [])]
+        needed = [*files, *place.env_files]
         if (lost := await asyncio.to_thread(_first_unreadable, needed)) is not None:
             return Failure(rules.unreadable(lost), files)
         try:
@@ -111,22 +112,22 @@ class ModelReader:
             return Failure(rules.invalid_file(files[-1], services.reason), files)
         if not services:
             return Failure(rules.NO_SERVICES, files)
-        spec = StackSpec(files, place.env_file, place.working_dir, services)
+        spec = StackSpec(files, ",".join(place.env_files) or None, place.working_dir, services)
         return Model(spec, warning, partial=not model.complete)
 
     async def _model(self, name: str, files: tuple[str, ...], place: _Place) -> tuple[ComposeModel, Problem | None]:
         """The model, and a warning when Compose itself could not make it. Raises what the files are guilty of."""
         paths = tuple(Path(path) for path in files)
-        env_file = Path(place.env_file) if place.env_file else None
+        env_files = tuple(Path(path) for path in place.env_files)
         working_dir = Path(place.working_dir) if place.working_dir else None
         try:
-            return model_from_config(await self._compose.config(Project(name, paths, env_file, working_dir))), None
+            return model_from_config(await self._compose.config(Project(name, paths, env_files, working_dir))), None
         except ComposeMissing as error:
             failed: ComposeError = error
         except ComposeError as error:
             log.info("compose config failed", project=name, cause=error.message)
             failed = error
-        model = await asyncio.to_thread(read_model, paths, env_file, working_dir=working_dir)
+        model = await asyncio.to_thread(read_model, paths, env_files, working_dir=working_dir)
         if isinstance(failed, ComposeMissing) and model.complete:
             return model, None
         return model, rules.unresolved(failed.message)
@@ -137,12 +138,11 @@ class ModelReader:
 
 def _place(sighting: Sighting, lists: tuple[tuple[str, ...], ...]) -> _Place:
     working_dir = next((text for text in sighting.working_dirs if _usable(text)), None)
-    told = [path.strip() for label in sighting.env_labels[:1] for path in label.split(",")]
-    named = [path for path in told if _usable(path)]
+    told = [path.strip() for label in sighting.env_labels[:1] for path in split_paths(label)]
+    named = tuple(path for path in told[: rules.MAX_FILES] if _usable(path))
     folders = dict.fromkeys([*([working_dir] if working_dir else []), str(Path(lists[0][0]).parent)])
     beside = (f"{folder.rstrip('/')}/.env" for folder in folders)
-    env_file = named[-1] if named else next((path for path in beside if _is_file(path)), None)
-    return _Place(lists, working_dir, env_file)
+    return _Place(lists, working_dir, named or tuple(path for path in beside if _is_file(path))[:1])
 
 
 def _usable(path: str) -> bool:
@@ -158,7 +158,7 @@ def _is_file(path: str) -> bool:
 
 def _stamps(place: _Place) -> tuple[Stamp, ...]:
     paths = [path for files in place.lists for path in files]
-    return tuple(_stamp(path) for path in dict.fromkeys([*paths, *([place.env_file] if place.env_file else [])]))
+    return tuple(_stamp(path) for path in dict.fromkeys([*paths, *place.env_files]))
 
 
 def _stamp(path: str) -> Stamp:

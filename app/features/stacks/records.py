@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,9 +39,15 @@ class ServiceRecord:
         return self.archived or self.stack_archived
 
 
+def split_paths(text: str | None) -> tuple[str, ...]:
+    """Absolute paths that a label, or `StackRecord.env_file`, separates by commas; a name may hold commas too."""
+    return tuple(re.split(r",\s*(?=/)", text)) if text else ()
+
+
 @dataclass(frozen=True, slots=True)
 class StackRecord:
-    """One stack with its services by name. `project` is what Compose knows it by."""
+    """One stack with its services by name. `project` is what Compose knows it by, `env_file` may name several files,
+    separated by commas as in Compose's label."""
 
     id: str
     name: str
@@ -55,6 +62,11 @@ class StackRecord:
     services: tuple[ServiceRecord, ...] = ()
     backup_keep_last: int = 1
     backup_delete_after_seconds: int = 3600
+
+    @property
+    def env_files(self) -> tuple[str, ...]:
+        """The files that the stack's variables come from, later ones over earlier ones."""
+        return split_paths(self.env_file)
 
 
 @dataclass(frozen=True, slots=True)

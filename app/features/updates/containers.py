@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from app.adapters.engine import PROJECT_LABEL, SERVICE_LABEL, ContainerDetail, ContainerSummary, Engine
 from app.features.backups import ONE_OFF_LABEL
@@ -45,7 +46,10 @@ async def housemates_of(
             strangers.append(row.name)
             continue
         mate = Housemate(project_of(stack), service.name, row.image_id, service.image_ref)
-        found.setdefault((stack.project, service.name), mate)
+        known_mate = found.get((stack.project, service.name))
+        found[stack.project, service.name] = (
+            replace(known_mate, containers=known_mate.containers + 1) if known_mate else mate
+        )
     return list(found.values()), strangers
 
 

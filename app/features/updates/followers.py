@@ -42,7 +42,15 @@ async def bring_housemates(tools: Tools, ctx: JobContext, housemates: tuple[Hous
             if await image_id_of(tools.engine, mate.image_ref) != mate.image_id:
                 # A plain recreation would also move it to whatever its tag means by now.
                 override = await files.enter_async_context(override_file({mate.service: mate.image_id}))
-            await compose_up(tools, ctx, mate.project, mate.service, override=override, force_recreate=True)
+            await compose_up(
+                tools,
+                ctx,
+                mate.project,
+                mate.service,
+                override=override,
+                force_recreate=True,
+                containers=mate.containers,
+            )
         verdict = await tools.watch.until_working(mate.project.name, mate.service)
         if verdict.state != "ok":
             return Verdict("bad", f"{mate.project.name}/{mate.service}, which lives in its network: {verdict.why}")
@@ -63,12 +71,14 @@ async def bring_dependents(tools: Tools, ctx: JobContext, change: Change, *, ahe
     return Verdict("ok")
 
 
-async def restart_dependent(tools: Tools, ctx: JobContext, project: str, after: str, dependent: Dependent) -> Verdict:
-    """Restart the containers that ran before, also when one ended because its dependency was away; nothing else.
-    Raises EngineError."""
+async def restart_dependent(
+    tools: Tools, ctx: JobContext, project: str, after: str, dependent: Dependent, *, ended_too: bool = True
+) -> Verdict:
+    """Restart the containers that ran before, with `ended_too` also one that ended since then, as it may when its
+    dependency is away; nothing else. Raises EngineError."""
     ctx.log(f"{project}/{dependent.service} depends on {after} with restart: true and is restarted")
     there = await containers_of(tools.engine, project, dependent.service)
-    wanted = {one.id for one in there if one.id in dependent.containers or is_up(one)}
+    wanted = {one.id for one in there if is_up(one) or (ended_too and one.id in dependent.containers)}
     for container in sorted(wanted):
         ctx.log(f"$ docker restart {container[:12]}")
         try:
@@ -76,11 +86,19 @@ async def restart_dependent(tools: Tools, ctx: JobContext, project: str, after: 
         except NoSuchContainer:
             wanted.discard(container)
     if not wanted:
-        ctx.log(f"{project}/{dependent.service} has no container any more: somebody removed it", "warn")
+        ctx.log(f"{project}/{dependent.service} does not run any more: somebody ended it", "warn")
         return Verdict("ok")
     verdict = await tools.watch.until_working(
         project, dependent.service, only=wanted, ignore_health=dependent.was_unhealthy
     )
-    if verdict.state != "ok":
-        return Verdict("bad", f"{project}/{dependent.service}, which is restarted with it: {verdict.why}")
-    return verdict
+    if verdict.state == "ok" or await _all_done(tools, wanted):
+        return Verdict("ok")
+    return Verdict("bad", f"{project}/{dependent.service}, which is restarted with it: {verdict.why}")
+
+
+async def _all_done(tools: Tools, containers: Collection[str]) -> bool:
+    """Whether these are tasks that ended well, which nobody expects to go on running."""
+    found = await tools.engine.containers_detail(containers)
+    return bool(found) and all(
+        not is_up(one) and one.exit_code == 0 and one.restart_policy in ("", "no", "on-failure") for one in found
+    )

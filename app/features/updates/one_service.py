@@ -108,11 +108,11 @@ class ServiceUpdate:
     async def apply(self, ahead: Collection[str] = ()) -> Result:
         """From the recreation to the end; `ahead` are services of the stack that are updated after this one. Raises
         only what leaves the journal open: a lost engine on the way back."""
-        before = await self._containers()  # the pulls of others took their time
-        running = [container for container in before if is_up(container)]
+        # Looked at again: the pulls of others took their time.
+        running = [container for container in await self._containers() if is_up(container)]
         if not running:
             return self._not_running()
-        change = await self._read(before, running, ahead)
+        change = await self._read(running, ahead)
         async with (
             staged_config(self._tools) as (self._tools, folder),
             override_file({self._service.name: change.target_ref}) as override,
@@ -122,9 +122,7 @@ class ServiceUpdate:
             await self._tools.journal.open(change)
             return await self._replace(change, override)
 
-    async def _read(
-        self, before: list[ContainerDetail], running: list[ContainerDetail], ahead: Collection[str]
-    ) -> Change:
+    async def _read(self, running: list[ContainerDetail], ahead: Collection[str]) -> Change:
         """What runs, who lives in its network, and who is restarted after it."""
         housemates, strangers = await housemates_of(self._tools.engine, self._tools.stacks, running)
         for name in strangers:
@@ -145,7 +143,7 @@ class ServiceUpdate:
             target_tag=self._target.target_tag,
             old_image_id=first.image_id,
             was_unhealthy=first.health is not None and first.health.status == "unhealthy",
-            containers=len(running) if len(before) > 1 else 1,
+            containers=len(running),
             housemates=tuple(housemates),
             dependents=tuple(dependents),
             new_image_id=self._new_image_id,

@@ -170,6 +170,8 @@ class StackUpdate:
         for name in result.restarted:
             self._owed.pop(name, None)
         self._owed |= {one.service: one for one in result.owed}
+        if result.ending == "rolled_back":
+            self._warn_of_shared_tag(service)
         self._summary.add(service, result)
         self.entry["update"] = self._summary.document(self._plan.anomalies)
         self._tell()
@@ -177,12 +179,23 @@ class StackUpdate:
             return None
         return failed_outcome(result, service.name if len(self._plan.items) > 1 else "")
 
+    def _warn_of_shared_tag(self, service: ServiceRecord) -> None:
+        """Two services with one tag, and only one of them got the new image: the tag can mean but one of both."""
+        for other, _ in self._plan.items:
+            if other.id in self.updated and other.image_ref == service.image_ref:
+                self._summary.warnings.append(
+                    f"{other.name} runs the new image, but {service.image_ref} means the previous one again, since "
+                    f"{service.name} went back: the next docker compose up takes {other.name} back too"
+                )
+
     async def _pay(self, owed: Mapping[str, Dependent]) -> None:
         """Restart what was left to an update of its own that then did not come."""
         project = self._plan.stack.project
         for dependent in owed.values():
             try:
-                verdict = await restart_dependent(self._tools, self._ctx, project, "what was updated", dependent)
+                verdict = await restart_dependent(
+                    self._tools, self._ctx, project, "what was updated", dependent, ended_too=False
+                )
                 why = "" if verdict.state == "ok" else verdict.why
             except AdapterError as error:
                 why = f"{project}/{dependent.service} could not be restarted: {error.message}"

@@ -19,7 +19,7 @@ def project_of(stack: StackRecord) -> Project:
     return Project(
         name=stack.project,
         files=tuple(Path(file) for file in stack.compose_files),
-        env_file=Path(stack.env_file) if stack.env_file else None,
+        env_files=tuple(Path(file) for file in stack.env_files),
         working_dir=Path(stack.working_dir) if stack.working_dir else None,
     )
 
@@ -29,30 +29,32 @@ def project_document(project: Project) -> dict[str, Any]:
     return {
         "name": project.name,
         "files": [str(file) for file in project.files],
-        "envFile": str(project.env_file) if project.env_file else None,
+        "envFiles": [str(file) for file in project.env_files],
         "workingDir": str(project.working_dir) if project.working_dir else None,
     }
 
 
 def project_from(document: Mapping[str, Any]) -> Project:
     """The inverse of `project_document`."""
-    env_file, working_dir = document.get("envFile"), document.get("workingDir")
+    working_dir = document.get("workingDir")
+    env_files = document.get("envFiles") or filter(None, [document.get("envFile")])  # one, until version 0.1
     return Project(
         name=document["name"],
         files=tuple(Path(file) for file in document["files"]),
-        env_file=Path(env_file) if env_file else None,
+        env_files=tuple(Path(file) for file in env_files),
         working_dir=Path(working_dir) if working_dir else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Housemate:
-    """A service whose containers live in the network of the one that is updated, and the image it runs."""
+    """A service whose containers live in the network of the one that is updated, the image it runs, and how many."""
 
     project: Project
     service: str
     image_id: str
     image_ref: str
+    containers: int = 1
 
     def document(self) -> dict[str, Any]:
         """As it is kept in the journal."""
@@ -61,13 +63,15 @@ class Housemate:
             "service": self.service,
             "imageId": self.image_id,
             "imageRef": self.image_ref,
+            "containers": self.containers,
         }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Housemate:
         """The inverse of `document`."""
         project = project_from(document["project"])
-        return cls(project, document["service"], document["imageId"], document["imageRef"])
+        number = document.get("containers", 1)
+        return cls(project, document["service"], document["imageId"], document["imageRef"], number)
 
 
 @dataclass(frozen=True, slots=True)

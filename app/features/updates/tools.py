@@ -85,10 +85,13 @@ async def compose_up(
     *,
     override: Path | None = None,
     force_recreate: bool = False,
-    containers: int = 1,
+    containers: int = 0,
 ) -> None:
-    """`compose up` of exactly one service, logged with its outcome; never tried again. Raises ComposeError."""
-    scale: Mapping[str, int] | None = {service: containers} if containers > 1 else None
+    """`compose up` of exactly one service, logged with its outcome; never tried again. Raises ComposeError.
+
+    `containers` is how many there shall be, where it is known: as many as ran, whatever the file says.
+    """
+    scale: Mapping[str, int] | None = {service: containers} if containers else None
     try:
         result = await tools.compose.up(
             project,

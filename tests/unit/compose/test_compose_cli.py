@@ -68,13 +68,14 @@ def alive(pid: int) -> bool:
 
 
 async def test_arguments_of_up(program: Program, tmp_path: Path) -> None:
-    project = Project("news", NEWS.files, Path("/srv/news/prod.env"), Path("/srv/news"))
+    project = Project("news", NEWS.files, (Path("/srv/news/a.env"), Path("/srv/news/prod.env")), Path("/srv/news"))
     compose = Compose(str(program()))
     await compose.up(project, ["web", "db"], override=Path("/tmp/o.yml"), force_recreate=True)
     assert arguments(tmp_path) == [
         "--ansi", "never", "--project-name", "news", "--file", "/srv/news/compose.yaml", "--file",
-        "/srv/news/more.yaml", "--file", "/tmp/o.yml", "--env-file", "/srv/news/prod.env", "--project-directory",
-        "/srv/news", "up", "--detach", "--no-build", "--pull", "never", "--no-deps", "--force-recreate", "web", "db",
+        "/srv/news/more.yaml", "--file", "/tmp/o.yml", "--env-file", "/srv/news/a.env", "--env-file",
+        "/srv/news/prod.env", "--project-directory", "/srv/news", "--profile", "*", "up", "--detach", "--no-build",
+        "--pull", "never", "--no-deps", "--force-recreate", "web", "db",
     ]  # fmt: skip
     assert (tmp_path / "folder").read_text() == "/\n"
 
@@ -187,7 +188,7 @@ async def test_lines_come_while_it_runs_redacted(program: Program) -> None:
     assert result.duration > 0.3
     assert commands == [
         f"$ {result.argv[0]} --ansi never --project-name news --file /srv/news/compose.yaml"
-        " --file /srv/news/more.yaml up --detach --no-build --pull never --no-deps web"
+        " --file /srv/news/more.yaml --profile '*' up --detach --no-build --pull never --no-deps web"
     ]
 
 

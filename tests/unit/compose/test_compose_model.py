@@ -136,10 +136,10 @@ def test_variables_come_from_the_env_file_alone(tmp_path: Path) -> None:
     assert read(tmp_path, text, _env="TAG=beside").services["web"].image == "a:beside"
     other = tmp_path / "other.env"
     other.write_text("TAG=given")
-    model = read_model([tmp_path / "compose.0.yaml"], other)
+    model = read_model([tmp_path / "compose.0.yaml"], [other])
     assert model.services["web"].image == "a:given"
     with pytest.raises(ComposeFileUnreadable):
-        read_model([tmp_path / "compose.0.yaml"], tmp_path / "missing.env")
+        read_model([tmp_path / "compose.0.yaml"], [tmp_path / "missing.env"])
 
 
 def test_what_only_the_cli_knows_is_said(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ async def test_env_and_override_files_and_the_working_dir_are_told_to_compose(ro
     await actions(room)
     asked = room.compose.asked[0]
     assert [str(path) for path in asked.files] == [base, override]
-    assert (str(asked.env_file), str(asked.working_dir)) == (env, working_dir)
+    assert ([str(path) for path in asked.env_files], str(asked.working_dir)) == ([env], working_dir)
     stack = await room.stack("shop")
     assert (stack.env_file, stack.working_dir) == (env, working_dir)
     assert stack.services[0].image_ref == "nginx:2"
@@ -98,6 +98,18 @@ async def test_an_env_file_named_on_the_command_line_wins_over_the_one_beside(ro
     await actions(room)
     stack = await room.stack("shop")
     assert (stack.env_file, stack.services[0].image_ref) == (named, "nginx:9")
+
+
+async def test_several_env_files_are_read_in_their_order(room: Room) -> None:
+    base = room.write("shop", "services: {web: {image: '$REPO:$TAG'}}\n")
+    first = room.write("shop", "REPO=nginx\nTAG=1\n", "a, b.env")
+    second = room.write("shop", "TAG=9\n", "prod.env")
+    labels = {"com.docker.compose.project.environment_file": f"{first},{second}"}
+    room.engine.listed.append(compose_container("shop", "web", files=base, labels=labels))
+    await actions(room)
+    stack = await room.stack("shop")
+    assert (stack.env_files, stack.services[0].image_ref) == ((first, second), "nginx:9")
+    assert [str(path) for path in room.compose.asked[0].env_files] == [first, second]
 
 
 async def test_an_unchanged_project_is_skipped_and_costs_no_compose_command_and_no_job(room: Room) -> None:
