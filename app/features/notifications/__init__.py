@@ -12,19 +12,21 @@ from app.core.db import Database
 from app.core.events import EntitiesChanged, EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
+from app.core.web.assets import Assets
 from app.core.web.view import Pages
-from app.features.notifications.controllers import HANDLERS
+from app.features.notifications import controllers, page_controllers
 from app.features.notifications.courier import Courier, Routes
 from app.features.notifications.devices import Devices
 from app.features.notifications.newversions import NewVersions
 from app.features.notifications.outbox import Outbox
+from app.features.notifications.pages import NotificationPages, answer_for_checks
 from app.features.notifications.payload import CHANNELS, RepoAnomaly
 from app.features.notifications.service import Notifications
 from app.features.notifications.settings import NotificationSettings, SettingsStore
 from app.features.notifications.tester import Tester
 from app.features.notifications.texts import Texts
 from app.features.notifications.worker import Worker
-from app.features.preferences import Preferences
+from app.features.preferences import Preferences, ReadinessBoard, Sections
 from app.features.stacks import ServiceImageChanged, ServiceRemoved, Stacks
 from app.features.versions import Versions
 from app.settings import Settings
@@ -68,6 +70,10 @@ def _setup(container: Container) -> None:
             app_version=version,
         ),
     )
+    sections = container.get(Sections)
+    sections.add("notifications")
+    answer_for_checks(container.get(ReadinessBoard), store)
+    container.put(NotificationPages, NotificationPages(store, devices, outbox, preferences, sections))
     notifications = Notifications(
         db=db,
         jobs=jobs,
@@ -104,8 +110,14 @@ async def _stop(container: Container) -> None:
 FEATURE = Feature(
     name="notifications",
     setup=_setup,
-    handlers=HANDLERS,
-    provides={"notification_settings": SettingsStore, "devices": Devices, "tester": Tester, "outbox": Outbox},
+    handlers=(*controllers.HANDLERS, *page_controllers.HANDLERS),
+    provides={
+        "notification_settings": SettingsStore,
+        "notification_pages": NotificationPages,
+        "devices": Devices,
+        "tester": Tester,
+        "assets": Assets,
+    },
     start=_start,
     stop=_stop,
 )
