@@ -21,6 +21,7 @@ from tests.lab.up import raise_on_sigterm
 README = PROJECT / "README.md"
 PARTS: dict[str, Callable[[Lab], list[Figure]]] = {
     "checks": lambda lab: _checks(lab),
+    "newer": lambda lab: _newer(lab),
     "start": starting.figures,
     "many": lambda lab: _many(lab),
     "update": updating.figures,
@@ -37,6 +38,16 @@ def _checks(lab: Lab) -> list[Figure]:
         stacks = checks.bring_up(lab, proxy)
         try:
             return checks.figures(checks.repeated(lab, proxy))
+        finally:
+            with ThreadPoolExecutor(4) as together:
+                list(together.map(lambda stack: stack.down(), stacks))
+
+
+def _newer(lab: Lab) -> list[Figure]:
+    with FaultProxy(lab.registry) as proxy:
+        stacks = checks.bring_up_pinned(lab, proxy)
+        try:
+            return checks.newer_figures(checks.look_for_newer(lab, proxy))
         finally:
             with ThreadPoolExecutor(4) as together:
                 list(together.map(lambda stack: stack.down(), stacks))

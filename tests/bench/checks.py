@@ -1,4 +1,4 @@
-"""A repeated check of 58 services behind 50 ms, and the memory after it (the two figures peers were measured by)."""
+"""58 services behind 50 ms: repeated checks and the memory after them (what peers were measured by), newer versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.bench.figures import Figure
 from tests.bench.process import Dockrev
 from tests.lab.errors import LabError
-from tests.lab.faults import FaultProxy
+from tests.lab.faults import FaultProxy, RateLimit
 from tests.lab.lab import Lab
 from tests.lab.stacks import Stack
 
@@ -85,6 +85,79 @@ def repeated(lab: Lab, proxy: FaultProxy) -> Measured:
             measured.rss.append(memory["VmRSS"])
             measured.pss.append(memory["Pss"])
     return measured
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Looking for newer versions of 58 pinned services: requests by kind, at first and when all is known."""
+
+    lists: int
+    heads: int
+    manifests: int
+    total: int
+    again: int
+    seconds: float
+    told: int
+
+
+QUOTA = 100
+
+
+def bring_up_pinned(lab: Lab, proxy: FaultProxy) -> list[Stack]:
+    """58 running services, each pinned in a repository of its own with 305 tags, newer ones at all three distances."""
+    samples = lab.samples("bench")
+    old, names = samples.no_healthcheck("1"), [f"p{number:02}" for number in range(SERVICES)]
+    tags = [f"1.{number}.0" for number in range(TAGS - 3)]
+    for name in names:
+        lab.registry.publish_many(f"bench/{name}", tags, old)
+        for newer in ("1.250.1", f"1.{TAGS}.0", "2.0.0"):
+            lab.registry.publish(f"bench/{name}", newer, samples.no_healthcheck(f"{name}-{newer}"))
+    stacks = []
+    for start in range(0, SERVICES, PER_STACK):
+        services = ", ".join(
+            f"{name}: {{image: '{proxy.ref(f'bench/{name}', '1.250.0')}', "
+            "command: [sleep, '36000'], network_mode: none}"
+            for name in names[start : start + PER_STACK]
+        )
+        stacks.append(lab.stack(f"pinned{start // PER_STACK:02}", f"services: {{{services}}}"))
+    for stack in stacks:
+        stack.up()
+    return stacks
+
+
+def look_for_newer(lab: Lab, proxy: FaultProxy) -> Looked:
+    """A fresh Dockrev with the pull quota of a stranger at Docker Hub: what it asks beside the tags it follows."""
+    proxy.latency, proxy.rate_limit = LATENCY, RateLimit(limit=QUOTA, remaining=QUOTA)
+    proxy.requests.clear()
+    with Dockrev(lab.folder / "bench-newer", lab.env()) as dockrev:
+        _wait_for_services(dockrev, SERVICES)
+        dockrev.settle()  # services that are found are checked by themselves
+        dockrev.check()
+        dockrev.settle()
+        seen = [request for request in proxy.requests if not request.path.endswith("/manifests/1.250.0")]
+        times = [request.started for request in seen]
+        lists = sum(request.path.endswith("/tags/list") for request in seen)
+        heads = sum(request.method == "HEAD" for request in seen)
+        manifests = sum(request.method == "GET" and "/manifests/" in request.path for request in seen)
+        told = sum(len(dockrev.get(f"/api/services/{each['id']}/versions")["versions"]) for each in dockrev.services())
+        dockrev.settle()  # looking at every service brings its details, as far as the quota goes
+        proxy.requests.clear()
+        dockrev.check()
+        dockrev.settle()
+        return Looked(lists, heads, manifests, len(seen), len(proxy.requests) - SERVICES, times[-1] - times[0], told)
+
+
+def newer_figures(looked: Looked) -> list[Figure]:
+    """The lines of the table."""
+    assert looked.told == 4 * SERVICES, f"{looked.told} versions are told of {SERVICES} services"
+    about = f"newer versions of {SERVICES} services"
+    return [
+        Figure(f"{about}, tag lists", (looked.lists,), "", SERVICES, digits=0),
+        Figure(f"{about}, requests", (looked.total,), "", SERVICES * 10, digits=0),
+        Figure(f"{about}, manifests of a quota of {QUOTA}", (looked.manifests,), "", QUOTA // 2, digits=0),
+        Figure(f"{about}, requests once known", (looked.again,), "", 0, digits=0),
+        Figure(f"{about}, in the background", (looked.seconds,), "s"),
+    ]
 
 
 def _wait_for_services(dockrev: Dockrev, wanted: int) -> None:

@@ -142,11 +142,17 @@ class Dockrev:
         return self.job("/api/checks", {"scope": "all", "reason": "ui"}, "checkId")[0]
 
     def settle(self, timeout: float = 180.0) -> None:
-        """Wait until no version is looked up any more and no job runs. Raises LabError."""
+        """Wait until no version is looked up any more and no job runs. Raises LabError.
+
+        Looking for newer versions begins a second after what it is about: the calm must last longer than that.
+        """
         deadline, calm = time.monotonic() + timeout, 0
-        while calm < 3:
-            worker = self.get("/api/version-inference/overview")["worker"]
-            busy = worker["queued"] or worker["running"] or self.get("/api/jobs?status=running")["jobs"]
+        while calm < 5:
+            looking = self.get("/api/version-inference/overview")
+            waiting = sum(
+                looking[part][state] for part in ("worker", "newerVersions") for state in ("queued", "running")
+            )
+            busy = waiting or self.get("/api/jobs?status=running")["jobs"]
             calm = 0 if busy else calm + 1
             if time.monotonic() > deadline:
                 raise LabError("version inference does not come to rest")

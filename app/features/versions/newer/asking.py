@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -36,6 +38,7 @@ class Asking:
         self._book = book
         self._recent = recent
         self._known = known
+        self._pulling: Counter[str] = Counter()
 
     async def ask(self, ref: ImageRef, tags: Collection[str], names: Collection[str], *, detailed: bool) -> bool:
         """Find out about tags and digests and keep it; False when the registry does not answer: asking on is no use.
@@ -81,24 +84,42 @@ class Asking:
         digest = tag if is_digest(tag) else (await self._recent.resolve(ref, tag, background=True)).digest
         if only_digest:
             return Known(digest)
-        platforms, at = None, None
+        platforms: tuple[str, ...] | None = None
+        at: str | None = None
         try:
-            if await self._affordable(ref, digest):
-                platforms = (await self._client.manifest(ref, digest, background=True)).arch
-                if detailed:
-                    at = (await self._client.image_labels(ref, digest, background=True)).created
+            async with self._pull(ref, digest) as affordable:
+                if affordable:
+                    seen = await self._client.manifest(ref, digest, background=True)
+                    platforms = seen.arch
+            if platforms is not None and detailed:
+                async with self._pull(
+                    ref, seen.platform_digest or min(seen.children.values(), default="")
+                ) as affordable:
+                    if affordable:
+                        at = (await self._client.image_labels(ref, digest, background=True)).created
         except RegistryError as error:
             if not error.permanent:
                 raise
             platforms = platforms or ()  # it will not say; asking again tomorrow is soon enough
         return Known(digest, platforms, published_at(at), detailed)
 
-    async def _affordable(self, ref: ImageRef, digest: str) -> bool:
-        """Whether reading the manifest is free (it is known already) or leaves enough for what people want to do."""
+    @asynccontextmanager
+    async def _pull(self, ref: ImageRef, digest: str) -> AsyncIterator[bool]:
+        """Whether reading a manifest is free (it is known already) or leaves half of the quota for what people do.
+
+        Pulls under way count: the host has not told of them yet.
+        """
         if await self._client.store.manifest(digest) is not None:
-            return True
+            yield True
+            return
         host = self._client.host(ref.registry)
-        return host.remaining is None or host.remaining > (host.limit or host.remaining * 2) // 2
+        spare = None if host.remaining is None else host.remaining - self._pulling[ref.registry]
+        affordable = spare is None or spare > (host.limit or 2 * spare) // 2
+        self._pulling[ref.registry] += affordable
+        try:
+            yield affordable
+        finally:
+            self._pulling[ref.registry] -= affordable
 
 
 def _with(before: Dated | None, now: Known) -> Known:
