@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+TOGETHER = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile")  # a process for each core
 PARTS: dict[str, tuple[str, ...]] = {
     "unit": (
-        *("tests", "-m", "not lab", "-p", "no:playwright"),
+        *("tests", "-m", "not lab", "-p", "no:playwright", *TOGETHER),
         *("--disable-socket", "--allow-hosts=127.0.0.1,::1", "--allow-unix-socket"),
     ),
-    "lab": ("tests", "-m", "lab", "-p", "no:playwright"),
+    "lab": ("tests", "-m", "lab", "-p", "no:playwright", *TOGETHER),  # each with an engine and a registry of its own
     "e2e": ("e2e",),
 }
 LIMITS = {"unit": 600, "lab": 1200, "e2e": 900}  # seconds; a part that takes longer has hung
