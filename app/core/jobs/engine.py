@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -48,17 +49,23 @@ class JobKind:
     """A type of job a room can run.
 
     `on_interrupted` is asked at start-up, once per job that a dead process left running, after it was marked failed.
+    With `workers`, at most so many of the type run at once; the others are `queued` and follow in their order.
     """
 
     type: str
     handler: Handler
     prefix: Literal["job", "chk", "dsc"] = "job"
     on_interrupted: Callable[[JobRecord], Awaitable[None]] | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is needed to start a job. A `stoppable` one calls `JobContext.commit` before it changes anything."""
+    """What is needed to start a job. A `stoppable` one calls `JobContext.commit` before it changes anything.
+
+    `id` is one made beforehand, for who has to write it down in the same transaction (`guard`); else the engine makes
+    one with the prefix of the kind. `summary` is what the job tells from its first moment.
+    """
 
     type: str
     scope: str
@@ -71,6 +78,8 @@ class NewJob:
     payload: Mapping[str, Any] = field(default_factory=dict)
     targets: Sequence[tuple[str, str]] = ()  # (stack id, service id)
     stoppable: bool = False
+    id: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
 
 class JobEngine:
@@ -83,6 +92,8 @@ class JobEngine:
         self._clock = clock or Clock()
         self._kinds: dict[str, JobKind] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._contexts: dict[str, JobContext] = {}
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         self._appended = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -90,6 +101,8 @@ class JobEngine:
     def register(self, kind: JobKind) -> None:
         """Make a type of job known."""
         self._kinds[kind.type] = kind
+        if kind.workers is not None:
+            self._lanes[kind.type] = asyncio.Semaphore(kind.workers)
 
     @property
     def running(self) -> frozenset[str]:
@@ -97,13 +110,14 @@ class JobEngine:
         return frozenset(self._running)
 
     async def submit(self, new: NewJob, *, guard: Guard | None = None) -> str:
-        """Insert the job as running and start it; returns its id at once.
+        """Insert the job as running (or queued, where workers are few) and start it; returns its id at once.
 
         `guard` runs inside the inserting transaction and raises (Conflict) to forbid it, so that two clicks can never
         both pass (spec §7.9).
         """
         kind = self._kinds[new.type]
-        job_id, now = new_id(kind.prefix), self._clock.now()
+        job_id, now = new.id or new_id(kind.prefix), self._clock.now()
+        waits = kind.workers is not None
         async with self.db.transaction() as session:
             if guard is not None:
                 await guard(session)
@@ -113,14 +127,14 @@ class JobEngine:
                 scope=new.scope,
                 stack_id=new.stack_id,
                 service_id=new.service_id,
-                status=JobStatus.RUNNING,
+                status=JobStatus.QUEUED if waits else JobStatus.RUNNING,
                 allow_arch_mismatch=new.allow_arch_mismatch,
                 backup_mode=new.backup_mode,
                 created_by=new.created_by,
                 reason=new.reason,
                 created_at=now,
-                started_at=now,
-                summary={},
+                started_at=None if waits else now,
+                summary=dict(new.summary),
                 payload={**new.payload, **({stops.CONTROL: {}} if new.stoppable else {})},
             )
             session.add(job)
@@ -131,22 +145,25 @@ class JobEngine:
         return job_id
 
     def _launch(self, kind: JobKind, record: JobRecord) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(kind, record), name=record.id)
+        ctx = self._contexts[record.id] = JobContext(self, record, self._clock)
+        task = asyncio.get_running_loop().create_task(self._run(kind, ctx), name=record.id)
         self._running[record.id] = task
         task.add_done_callback(lambda _: self._ended(record.id))
         self._changed(record)
 
     def _ended(self, job_id: str) -> None:
         self._running.pop(job_id, None)
+        self._contexts.pop(job_id, None)
         if not self._running:
             asyncio.get_running_loop().call_later(_TIDY_SECONDS, give_back)
 
-    async def _run(self, kind: JobKind, record: JobRecord) -> None:
-        ctx = JobContext(self, record, self._clock)
+    async def _run(self, kind: JobKind, ctx: JobContext) -> None:
+        record = ctx.job
         ctx.event("job_enqueued", jobType=record.type, scope=record.scope)
-        ctx.log(f"{record.type} started by {record.created_by}")
         try:
-            outcome = await kind.handler(ctx)
+            async with self._turn(ctx):
+                ctx.log(f"{record.type} started by {record.created_by}")
+                outcome = await kind.handler(ctx)
         except asyncio.CancelledError:
             if not self._closing:
                 await self._finish(ctx, JobOutcome(JobStatus.CANCELLED, {"error": "the job was cancelled"}))
@@ -161,6 +178,33 @@ class JobEngine:
             ctx.log(f"unexpected {type(error).__name__}", "error")
             outcome = JobOutcome(JobStatus.FAILED, {"error": f"internal error ({type(error).__name__})"})
         await self._finish(ctx, outcome)
+
+    @asynccontextmanager
+    async def _turn(self, ctx: JobContext) -> AsyncIterator[None]:
+        """Wait until a worker is free, when the type has only so many; the job is running then."""
+        lane = self._lanes.get(ctx.job.type)
+        if lane is None:
+            yield
+            return
+        async with lane:
+            now = self._clock.now()
+            async with self.db.transaction() as session:
+                job = await session.get_one(Job, ctx.job.id)
+                job.status, job.started_at = JobStatus.RUNNING, now
+            ctx.job = replace(ctx.job, status=JobStatus.RUNNING, started_at=now)
+            self._changed(ctx.job)
+            yield
+
+    async def amend(
+        self, session: AsyncSession, job_id: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> None:
+        """Inside the caller's transaction: add to the summary of a job that may be running. `change` is given the
+        summary as it stands and returns the members to set."""
+        ctx, job = self._contexts.get(job_id), await session.get_one(Job, job_id)
+        patch = change(ctx.summary if ctx is not None else job.summary)
+        job.summary = {**job.summary, **patch}
+        if ctx is not None:  # else its next flush would put back what it knew
+            ctx.merge(patch)
 
     async def _finish(self, ctx: JobContext, outcome: JobOutcome) -> None:
         ctx.merge(outcome.summary)
