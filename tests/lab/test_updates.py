@@ -242,14 +242,17 @@ async def test_dependencies_are_updated_first_and_stopped_services_stay_stopped(
 async def test_a_scaled_service_keeps_its_number(clean_lab: Lab, home: House) -> None:
     lab, samples = clean_lab, clean_lab.samples("many")
     ref = publish(lab, "many", samples.good("1.0.0"))
-    stack = lab.stack("many", f"services: {{web: {{image: '{ref}'}}}}")
-    stack.compose("up", "-d", "--wait", "--scale", "web=3")
+    few = f"few: {{image: '{ref}', deploy: {{replicas: 2}}}}, two: {{image: '{ref}', deploy: {{replicas: 2}}}}"
+    stack = lab.stack("many", f"services: {{web: {{image: '{ref}'}}, {few}}}")
+    stack.compose("up", "-d", "--wait", "--scale", "web=3", "--scale", "few=1")
     lab.registry.publish("up/many", "1", samples.good("2.0.0"))
     await home.look()
-    job = await home.update("many", "web")
+    body = await home.stack_body("many", ["web", "few", "two"])
+    job = await home.finished(await home.updates.start(body, "tester"))
     assert job.status is JobStatus.SUCCESS, await home.log(job.id)
-    found = await home.containers("many", "web")
-    assert len(found) == 3 and {served(lab, one.id) for one in found} == {"2.0.0"}
+    for name, number in (("web", 3), ("few", 1), ("two", 2)):
+        found = await home.containers("many", name)
+        assert len(found) == number and {served(lab, one.id) for one in found} == {"2.0.0"}, name
 
 
 async def test_an_owner_may_want_no_automatic_roll_back(clean_lab: Lab, home: House) -> None:

@@ -76,6 +76,7 @@ class UpdatePlan(ApiModel):
     arch_mismatches: int = 0
     allow_arch_mismatch: bool = False
     backup_enabled: bool = True
+    backup_required: bool = True
     expected_s: float | None = None
     checked_at: datetime | None = None
     busy_job_id: str | None = None

@@ -23,6 +23,7 @@ def plan_page(plan: Plan) -> UpdatePlan:
         arch_mismatches=plan.arch_mismatches,
         allow_arch_mismatch=plan.allow_arch_mismatch,
         backup_enabled=plan.backup.enabled,
+        backup_required=plan.backup.require_success,
         checked_at=plan.checked_at,
         busy_job_id=plan.busy_job_id,
     )

@@ -22,6 +22,7 @@ from app.features.backups.archive import (
     remove_archive,
     write_archive,
 )
+from app.features.backups.service import _explain
 
 
 def tree(top: str, *, big: int = 0) -> bytes:
@@ -153,3 +154,12 @@ async def test_leaving_a_tree_half_read_ends_its_thread(tmp_path: Path) -> None:
     chunks = read_tree(path, "volumes/data")
     assert await anext(chunks)
     await asyncio.wait_for(chunks.aclose(), 2)
+
+
+def test_a_full_disk_is_said_as_such(tmp_path: Path) -> None:
+    unfinished = tmp_path / ".bkp.partial"
+    unfinished.symlink_to("/dev/full")
+    with pytest.raises(OSError) as full:
+        write_archive(unfinished, b"{}", [])
+    told = _explain(full.value, "/srv/backups")
+    assert "No space left" in told.message and "/srv/backups" in told.hint
