@@ -112,6 +112,19 @@ async def test_other_jobs_and_unknown_ones(bench: Bench) -> None:
         await bench.engine.request_stop("job_none", "bob")
 
 
+async def test_one_that_waits_ends_at_once(bench: Bench) -> None:
+    bench.engine.register(JobKind("update", bench._run, workers=1))
+    first, second = await bench.start(), await bench.start()
+    async with asyncio.timeout(5):
+        while (await bench.job(first)).status is not JobStatus.RUNNING:
+            await asyncio.sleep(0.01)
+    assert await bench.engine.request_stop(second, "bob") == "requested"
+    job = await bench.job(second)
+    assert (job.status, job.summary["error"]) == (JobStatus.CANCELLED, "stopped on request of bob")
+    assert (await bench.ended(first)).status is JobStatus.SUCCESS
+    assert await bench.job(second) == job, "its turn must not come any more"
+
+
 @pytest.mark.parametrize(
     ("control", "status", "cause"),
     [

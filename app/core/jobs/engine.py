@@ -165,7 +165,7 @@ class JobEngine:
                 ctx.log(f"{record.type} started by {record.created_by}")
                 outcome = await kind.handler(ctx)
         except asyncio.CancelledError:
-            if not self._closing:
+            if not self._closing and not ctx.job.status.final:
                 await self._finish(ctx, JobOutcome(JobStatus.CANCELLED, {"error": "the job was cancelled"}))
             raise
         except JobStopped as stop:
@@ -234,8 +234,8 @@ class JobEngine:
         session.add(_event_row(job_id, self._clock, document))
 
     async def request_stop(self, job_id: str, by: str) -> StopAnswer:
-        """Ask a running job to stop (spec §7.9). Raises NotFound, and Conflict with a `reason` when it is too late or
-        the job is of a kind that cannot be stopped."""
+        """Ask a job to stop (spec §7.9); one that waits ends at once. Raises NotFound, and Conflict with a `reason`
+        when it is too late or the job is of a kind that cannot be stopped."""
         async with self.db.transaction() as session:
             job = await session.get(Job, job_id)
             if job is None:
@@ -245,7 +245,12 @@ class JobEngine:
             if answer == "requested":
                 session.add(JobLog(job_id=job_id, ts=now, level="warn", msg=clean_line(f"{by} asked to stop this job")))
                 session.add(_event_row(job_id, self._clock, {"type": "job_stop", "jobId": job_id, "stop": answer}))
+            if job.status is JobStatus.QUEUED and (stop := stops.stopped_by(job.payload)) is not None:
+                await self._close_row(session, job_id, JobStatus.CANCELLED, stop.summary)
             record = JobRecord.of(job)
+        if record.status.final and (task := self._running.get(job_id)):
+            self._contexts[job_id].job = record
+            task.cancel()
         self._changed(record)
         self.wake()
         return answer
