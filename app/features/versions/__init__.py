@@ -168,7 +168,11 @@ def _newer(container: Container) -> None:
     db, clock, bus = container.get(Database), container.get(Clock), container.get(EventBus)
     client, inference, jobs = container.get(RegistryClient), container.get(Inference), container.get(JobEngine)
     evidence, book, rows = container.get(Evidence), container.get(TagBook), container.get(NewerRows)
-    known = KnownVersions(db, clock)
+    known, stacks = KnownVersions(db, clock), container.get(Stacks)
+
+    async def active() -> set[str]:
+        return {service.id for service in await stacks.select("all")}
+
     newer = container.put(
         Newer,
         Newer(
@@ -181,11 +185,12 @@ def _newer(container: Container) -> None:
             rows=rows,
             sorter=Sorter(container.get(IgnoreRules), jobs.store, client.host_platform),
             asking=Asking(client, inference.recent, known, book),
+            active=active,
             busy=inference.queue.asks_about,
         ),
     )
     bus.on(EntitiesChanged, newer.note)
-    lists = VersionLists(container.get(Stacks), evidence, book, known, rows, newer, jobs.store, clock)
+    lists = VersionLists(stacks, evidence, book, known, rows, newer, jobs.store, clock)
     container.put(VersionLists, lists)
 
 

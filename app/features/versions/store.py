@@ -16,9 +16,9 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 
 from app.adapters.registry import StoredHost, StoredManifest, Validator
-from app.core.clock import Clock
+from app.core.clock import Clock, rfc3339
 from app.core.db import Database
-from app.features.versions.models import RegistryHost, RegistryManifest, RegistryValidator
+from app.features.versions.models import RegistryHost, RegistryManifest, RegistryValidator, ServiceVersion
 
 PASSING_VALIDATORS: Final = 1024
 KEPT_MANIFESTS: Final = 1024
@@ -138,11 +138,22 @@ class DatabaseStore:
     async def purge(self) -> int:
         """Delete manifests no followed tag points to, 30 days after they were stored; returns how many.
 
-        Hosts go a week after they were last heard of: by then every rest is over and every quota renewed.
+        Hosts go a week after they were last heard of: by then every rest is over and every quota renewed. What tags
+        pointed to that no service follows any more goes with the evidence about them.
         """
+        followed = (
+            select(ServiceVersion.service_id)
+            .where(col(ServiceVersion.image_repo) == col(RegistryValidator.repo))
+            .where(col(ServiceVersion.image_tag) == col(RegistryValidator.reference))
+        )
         used = select(RegistryValidator.digest)
         before = self._clock.now() - UNUSED_AFTER
         async with self._db.transaction() as session:
+            await session.exec(
+                delete(RegistryValidator).where(
+                    col(RegistryValidator.checked_at) < rfc3339(before), ~followed.correlate(RegistryValidator).exists()
+                )
+            )
             gone = await session.exec(
                 delete(RegistryManifest).where(
                     col(RegistryManifest.stored_at) < before, col(RegistryManifest.digest).not_in(used)

@@ -194,6 +194,10 @@ async def build(folder: Path) -> Room:
     evidence, ignore = Evidence(db), IgnoreRules(db, bus, clock)
     book, rows, known = TagBook(db, clock, registry), NewerRows(db, clock), KnownVersions(db, clock)
     inference = Inference(db, bus, clock, registry, evidence, book)
+
+    async def active() -> set[str]:
+        return {service.id for service in await stacks.select("all")}
+
     newer = Newer(
         bus=bus,
         clock=clock,
@@ -204,6 +208,7 @@ async def build(folder: Path) -> Room:
         rows=rows,
         sorter=Sorter(ignore, jobs.store, registry.host_platform),
         asking=Asking(registry, inference.recent, known, book),
+        active=active,
         busy=inference.queue.asks_about,
     )
     bus.on(EntitiesChanged, newer.note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -253,6 +254,47 @@ async def test_unchecked_unknown_and_unreadable_services(room: Room) -> None:
         await room.lists.of("svc_none")
     with pytest.raises(InvalidArgument):
         await room.lists.of(await room.service("news", "bad", "NOT a reference"))
+
+
+async def test_what_changes_is_followed_without_anybody_asking(room: Room) -> None:
+    tasks = [asyncio.create_task(room.newer.follow()), asyncio.create_task(room.newer.run())]
+    try:
+        service_id = await pinned(room)
+        async with asyncio.timeout(20):
+            while service_id not in (await room.versions.records_and_newer())[1]:
+                await asyncio.sleep(0.05)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_check_of_one_service_by_hand_wants_a_new_list(room: Room) -> None:
+    service_id = await pinned(room)
+    await room.look_for_newer()
+    room.registry.push(WEB, "3.0.0", "three", arch=BOTH)
+    room.time.ahead += timedelta(minutes=11)
+    follower = asyncio.create_task(room.newer.follow())
+    try:
+        await room.check()
+        await asyncio.sleep(1.3)
+        assert room.newer.counts() == (0, 0), "a check of everything does not"
+        await room.check(service_id=service_id)
+        async with asyncio.timeout(20):
+            while not room.newer.counts()[0]:
+                await asyncio.sleep(0.02)
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+    assert told(await ready(room, service_id))[-1] == ("3.0.0", "major", "other_series")
+
+
+async def test_what_is_archived_is_not_looked_for(room: Room) -> None:
+    service_id = await pinned(room)
+    await room.stacks.archive_service(service_id)
+    room.registry.calls.clear()
+    await room.look_for_newer()
+    assert not room.registry.calls
 
 
 async def test_old_lists_and_versions_go(room: Room) -> None:

@@ -11,6 +11,8 @@ import pytest
 from app.adapters.registry import StoredHost, StoredManifest, Validator
 from app.core.clock import Clock
 from app.core.db import Database
+from app.features.stacks.models import ServiceRow, StackRow
+from app.features.versions.models import ServiceVersion
 from app.features.versions.store import PASSING_VALIDATORS, DatabaseStore
 from tests.fakes.registry import INDEX, SINGLE, digest_of
 
@@ -32,6 +34,22 @@ def validator(text: str, etag: str | None = '"e"') -> Validator:
 def manifest(text: str) -> StoredManifest:
     children = {"linux/amd64": digest_of(text + " amd64")}
     return StoredManifest(digest_of(text), INDEX, True, children=children)
+
+
+async def followed(db: Database, repo: str, tag: str) -> None:
+    """A service that follows a tag, with evidence."""
+    now = datetime.now(UTC)
+    async with db.transaction() as session:
+        session.add(StackRow(id="stk_1", name="s", compose_files=[], created_at=now, updated_at=now))
+        await session.flush()
+        ref = f"{repo}:{tag}"
+        session.add(
+            ServiceRow(
+                id="svc_1", stack_id="stk_1", name="w", image_ref=ref, image_tag=tag, created_at=now, updated_at=now
+            )
+        )
+        await session.flush()
+        session.add(ServiceVersion(service_id="svc_1", image_ref=ref, image_repo=repo, image_tag=tag))
 
 
 async def test_what_services_follow_survives_a_restart(db: Database) -> None:
@@ -121,10 +139,12 @@ async def test_a_failed_flush_loses_nothing(db: Database, monkeypatch: pytest.Mo
     assert await again.manifest(digest_of("a")) is not None
 
 
-async def test_unused_manifests_go_after_a_month(db: Database) -> None:
+async def test_unused_manifests_and_tags_go_after_a_month(db: Database) -> None:
     store = DatabaseStore(db, Clock())
-    store.follow([(WEB, "latest")])
+    await followed(db, WEB, "latest")
+    store.follow([(WEB, "latest"), (WEB, "1")])
     store.remember(WEB, "latest", validator("used"))
+    store.remember(WEB, "1", validator("left"))
     for text in ("used", "unused"):
         store.remember_manifest(manifest(text))
     single = StoredManifest(
@@ -139,6 +159,9 @@ async def test_unused_manifests_go_after_a_month(db: Database) -> None:
     fresh = DatabaseStore(db, Clock())
     assert await fresh.manifest(digest_of("used")) is not None
     assert await fresh.manifest(digest_of("unused")) is None
+    await fresh.load([WEB])
+    assert fresh.validator(WEB, "latest") is not None, "an unchanged tag is old and still followed"
+    assert fresh.validator(WEB, "1") is None
 
 
 async def test_a_resting_registry_and_its_quota_survive_a_restart(db: Database) -> None:

@@ -124,7 +124,10 @@ class RuntimeScans:
     # ---- without anybody asking
 
     async def periodic(self) -> None:
-        """One round in the background: a job only when something drifted, and not while one runs."""
+        """One round in the background: a job only when something drifted; left out while a scan runs (spec §7.7)."""
+        async with self._db.session() as session:
+            if await self._jobs.store.active(session, (RUNTIME_SCAN,)):
+                return
         await self._start_for(await self._drifted(await self._stacks.select("all")))
 
     async def note_runtime(self, event: RuntimeChanged) -> None:

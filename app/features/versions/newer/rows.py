@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy.dialects.sqlite import insert
@@ -43,7 +44,7 @@ class NewerVersions:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Nearest distance first."""
-        return tuple(_entry(document) for document in json.loads(self.packed)) if self.packed != "[]" else ()
+        return _unpacked(self.packed) if self.packed != "[]" else ()
 
 
 def packed(entries: Iterable[Entry]) -> str:
@@ -58,6 +59,11 @@ def packed(entries: Iterable[Entry]) -> str:
         if "platforms" in document:
             document["platforms"] = list(document["platforms"])
     return json.dumps(documents, separators=(",", ":"), ensure_ascii=False)
+
+
+@lru_cache(maxsize=128)  # a page draws the same rows again whenever something moves
+def _unpacked(text: str) -> tuple[Entry, ...]:
+    return tuple(_entry(document) for document in json.loads(text))
 
 
 def _entry(document: dict[str, Any]) -> Entry:

@@ -11,7 +11,7 @@ Nothing waits for it. It yields to version inference (whose answers it shares) a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ from app.core.events import EntitiesChanged, EventBus
 from app.core.jobs import JobEngine
 from app.features.versions.evidence import Evidence
 from app.features.versions.newer.asking import Asking
-from app.features.versions.newer.book import PageState, TagBook
+from app.features.versions.newer.book import JUST_NOW, PageState, TagBook
 from app.features.versions.newer.held import UPDATES
 from app.features.versions.newer.known import Dated, KnownVersions
 from app.features.versions.newer.rows import NewerRows, NewerVersions
@@ -34,6 +34,7 @@ from app.features.versions.records import VersionRecord
 
 log = structlog.get_logger(__name__)
 
+CHECK: Final = "check"
 WORKERS: Final = 2
 TTL: Final = timedelta(hours=6)
 RETRY_AFTER: Final = timedelta(minutes=30)
@@ -63,19 +64,23 @@ class Questions:
 
 @dataclass(slots=True)
 class Wish:
-    """A repository to look at. `detailed`: somebody looks at it, so the times of publication are asked for too."""
+    """A repository to look at. `detailed`: somebody looks at it, so the times of publication are asked for too.
+
+    `renew`: a list of ten minutes is old already.
+    """
 
     detailed: bool = False
     urgent: bool = False
+    renew: bool = False
 
 
-def is_fresh(state: PageState | None, now: datetime) -> bool:
+def is_fresh(state: PageState | None, now: datetime, ttl: timedelta = TTL) -> bool:
     """Whether a list needs no request: good for six hours; after a failure, left alone for half an hour."""
     if state is None:
         return False
     if state.error is not None and now - state.tried_at < RETRY_AFTER:
         return True
-    return state.checked_at is not None and now - state.checked_at < TTL
+    return state.checked_at is not None and now - state.checked_at < ttl
 
 
 class Newer:
@@ -93,6 +98,7 @@ class Newer:
         rows: NewerRows,
         sorter: Sorter,
         asking: Asking,
+        active: Callable[[], Awaitable[Collection[str]]],
         busy: Callable[[str], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -105,6 +111,7 @@ class Newer:
         self._rows = rows
         self._sorter = sorter
         self._asking = asking
+        self._active = active
         self._busy = busy
         self._sleep = sleep
         self._wishes: dict[str, Wish] = {}
@@ -129,13 +136,22 @@ class Newer:
             return
         self._noted.set()
 
-    async def _of_ended_updates(self, job_ids: Iterable[str]) -> set[str]:
-        """Services of updates that ended: if one was taken back, its digest is held from now on."""
+    async def _of_ended(self, job_ids: Iterable[str]) -> set[str]:
+        """Services whose rows a job that ended may have changed.
+
+        An update may have been taken back, and holds its digest then. A check of one service by hand also wants a
+        new list of its tags.
+        """
         found: set[str] = set()
         for job_id in job_ids:
             job = await self._jobs.store.get(job_id)
-            if job is not None and job.type in UPDATES and job.status.final:
+            if job is None or not job.status.final:
+                continue
+            if job.type in UPDATES:
                 found |= {str(entry.get("key")) for entry in job.summary.get("timeline", ())}
+            elif job.type == CHECK and job.scope == "service" and job.reason == "ui" and job.service_id:
+                for record in (await self._evidence.records([job.service_id])).values():
+                    self.wish(record.image_repo, urgent=True, renew=True)
         return found
 
     async def follow(self) -> None:
@@ -148,7 +164,7 @@ class Newer:
             jobs, self._moved_jobs = self._moved_jobs, set()
             everything, self._everything = self._everything, False
             try:
-                dirty |= await self._of_ended_updates(jobs)
+                dirty |= await self._of_ended(jobs)
                 await self.catch_up(None if everything else dirty)
             except DockrevError as error:
                 log.warning("newer versions could not be sorted out", cause=error.message)
@@ -162,7 +178,8 @@ class Newer:
         if service_ids is not None and not service_ids:
             return
         records = await self._evidence.records(service_ids)
-        records = {key: record for key, record in records.items() if record.current_digest}
+        active = await self._active()
+        records = {key: record for key, record in records.items() if record.current_digest and key in active}
         if not records:
             return
         rows = await self._rows.of(records)
@@ -181,10 +198,12 @@ class Newer:
 
     # ---- asking
 
-    def wish(self, repo: str, *, detailed: bool = False, urgent: bool = False) -> None:
+    def wish(self, repo: str, *, detailed: bool = False, urgent: bool = False, renew: bool = False) -> None:
         """Queue a repository. Returns at once."""
         wish = self._wishes.setdefault(repo, Wish())
-        wish.detailed, wish.urgent = wish.detailed or detailed, wish.urgent or urgent
+        wish.detailed |= detailed
+        wish.urgent |= urgent
+        wish.renew |= renew
         self._more.set()
 
     def wish_details(self, repo: str) -> None:
@@ -221,7 +240,7 @@ class Newer:
             repo, wish = taken
             self._working.add(repo)
             try:
-                await self.refresh(repo, detailed=wish.detailed)
+                await self.refresh(repo, detailed=wish.detailed, renew=wish.renew)
             except DockrevError as error:
                 log.warning("newer versions could not be looked up", repo=repo, cause=error.message)
             except Exception:
@@ -237,7 +256,7 @@ class Newer:
         repo = min(free, key=lambda repo: not self._wishes[repo].urgent)
         return repo, self._wishes.pop(repo)
 
-    async def refresh(self, repo: str, *, detailed: bool = False) -> None:
+    async def refresh(self, repo: str, *, detailed: bool = False, renew: bool = False) -> None:
         """One repository: list its tags if the list is old, then ask about the tags that would tell more.
 
         A registry that refuses leaves what was known; the reason is kept with the list.
@@ -250,7 +269,7 @@ class Newer:
         if not records:
             return
         state = (await self._book.states([repo])).get(repo)
-        if not is_fresh(state, self._clock.now()):
+        if not is_fresh(state, self._clock.now(), JUST_NOW if renew else TTL):
             try:
                 await self._book.tags(ref, background=True)
             except RegistryError as error:
