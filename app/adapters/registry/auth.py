@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 from weakref import WeakValueDictionary
@@ -31,10 +31,15 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 
 @dataclass(slots=True)
 class HostAuth:
-    """What is known of one registry's ways. `plain` registries may have a plain realm, others never."""
+    """What is known of one registry's ways.
+
+    A `plain` registry may name a plain token server, but only where plain HTTP is allowed too (`is_plain`): its word
+    must not bring credentials onto the wire anywhere else.
+    """
 
     registry: str
     plain: bool
+    is_plain: Callable[[str], bool] = lambda _: False
     scheme: str = ""  # "" unknown, "none", "basic", "bearer"
     realm: str = ""
     service: str = ""
@@ -156,7 +161,7 @@ class Authenticator:
     def _check_realm(self, host: HostAuth, realm: str) -> None:
         """A realm over plain HTTP would put the credentials on the wire for all to read."""
         parts = urlsplit(realm)
-        allowed = ("https", "http") if host.plain else ("https",)
+        allowed = ("https", "http") if host.plain and host.is_plain(parts.netloc) else ("https",)
         if parts.scheme not in allowed or not parts.hostname or parts.username is not None:
             raise RegistryAuthError(
                 f"{host.registry} names a token server that is not safe to send credentials to",

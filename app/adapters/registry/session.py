@@ -111,7 +111,7 @@ class Session:
 
     def _host(self, registry: str) -> HostAuth:
         if registry not in self._hosts:
-            self._hosts[registry] = HostAuth(registry, plain=self._is_plain(registry))
+            self._hosts[registry] = HostAuth(registry, self._is_plain(registry), self._is_plain)
         return self._hosts[registry]
 
     def _is_plain(self, registry: str) -> bool:

@@ -16,6 +16,7 @@ from app.adapters.registry import (
     ManifestUnknown,
     MemoryStore,
     RateLimited,
+    RegistryAuthError,
     RegistryClient,
     RegistryCoolingDown,
     RegistryError,
@@ -283,3 +284,33 @@ async def test_a_rest_until_a_date(registry: FakeRegistry, make_client: MakeClie
     until = client.host(registry.host).cooling_until
     assert until is not None
     assert abs(until - at) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("realm", "safe"),
+    [
+        ("http://{host}/token", True),
+        ("http://localhost:{port}/token", True),
+        ("http://auth.example/token", False),
+        ("http://127.0.0.1.evil.example/token", False),
+        ("http://evil.example@127.0.0.1/token", False),
+    ],
+)
+async def test_a_plain_registry_cannot_send_credentials_over_plain_http_to_anybody(
+    registry: FakeRegistry, make_client: MakeClient, tmp_path: Path, app: ImageRef, realm: str, safe: bool
+) -> None:
+    registry.auth = "bearer"
+    registry.single("app", "1")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"auths": {registry.host: {"username": "alice", "password": "s3cret"}}}))
+    told = realm.format(host=registry.host, port=registry.port)
+    challenge = {"WWW-Authenticate": f'Bearer realm="{told}",service="lab",scope="repository:app:pull"'}
+    registry.faults.append(
+        lambda r: None if r.path == "/token" or "authorization" in r.headers else Reply(401, challenge)
+    )
+    client = make_client(path)
+    if safe:
+        await client.resolve(app, "1")
+    else:
+        with pytest.raises(RegistryAuthError, match="not safe"):
+            await client.resolve(app, "1")
