@@ -142,7 +142,9 @@ async def test_a_project_is_found_by_its_start_and_lives_through_its_changes(
 
     stack.write(f"services:\n  web:\n    image: {paperboy}\n")
     result = await room.discovery.scan()
-    assert [(action.project, action.action.value) for action in result.actions] == [("found", "updated")]
+    # "skipped" when the scan that the start's events asked for has come in between and seen the new file
+    assert [action.project for action in result.actions] == ["found"]
+    assert result.actions[0].action.value in ("updated", "skipped")
     assert [service.name for service in (await room.stack("found")).services] == ["web"]
 
 
