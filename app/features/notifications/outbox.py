@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.jobs import JobLog
+from app.core.jobs import Job, JobLog
 from app.core.jobs.context import clean_line
 from app.features.notifications.announcements import settle_announcements
 from app.features.notifications.models import DeliveryRow, DeliveryState, WebPushSubscriptionRow
@@ -173,7 +173,7 @@ class Outbox:
             if delivery.target:
                 await _note_device(session, delivery.target, outcome, now)
             await session.flush()
-            if delivery.job_id:
+            if delivery.job_id and await session.get(Job, delivery.job_id) is not None:  # it may be past its retention
                 line = await _log_line(session, row, None if final else wait)
                 if line:
                     session.add(JobLog(job_id=delivery.job_id, ts=now, level=line[0], msg=clean_line(line[1])))

@@ -82,6 +82,9 @@ class Worker:
         except DockrevError as error:  # it stays claimed, and is sent again after the next start
             log.error("result of a notification could not be kept", delivery=delivery.id, cause=error.message)
             return
+        except Exception:
+            log.exception("result of a notification could not be kept", delivery=delivery.id)
+            return
         if delivery.job_id:
             self._jobs.wake()
         self._bus.publish(EntitiesChanged("notifications"))

@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -76,8 +77,9 @@ class HttpEnd:
                 self.send_header("Content-Length", str(len(raw)))
                 if status in (301, 302, 307):
                     self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-                self.end_headers()
-                self.wfile.write(raw)
+                with suppress(BrokenPipeError, ConnectionResetError):  # whoever asked may be dead
+                    self.end_headers()
+                    self.wfile.write(raw)
 
             def log_message(self, format: str, *args: Any) -> None:
                 return None

@@ -193,6 +193,16 @@ async def test_devices_are_served_one_by_one(house: House, end: HttpEnd) -> None
     assert (last.delivered, last.of, last.state) == (2, 3, DeliveryState.DELIVERED)
 
 
+async def test_a_job_that_is_gone_meanwhile(house: House, end: HttpEnd) -> None:
+    await house.webhook()
+    end.answers = [(503, b"")]
+    await house.job()
+    await house.tell()
+    await house.room.jobs.store.purge(house.room.time.clock().now())
+    await house.later(seconds=31)
+    assert [row.state for row in await house.deliveries()] == [DeliveryState.DELIVERED]
+
+
 async def test_push_without_devices_fails_plainly(house: House) -> None:
     keys = generate_keys()
     push = schemas.WebPushInput(enabled=True, vapid_public_key=keys.public, vapid_private_key=keys.private)
