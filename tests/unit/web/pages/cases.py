@@ -15,7 +15,7 @@ from app.features.catalog import plan_schemas as p
 from app.features.catalog import schemas as c
 from app.features.jobs import schemas as j
 from app.features.versions import page_schemas as v
-from tests.unit.web.pages import base, catalog, hostile, jobs, overview
+from tests.unit.web.pages import base, catalog, hostile, jobs, notifications, overview
 from tests.unit.web.pages.base import EVIL, NOW
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -48,6 +48,7 @@ _ERRORS = {"request_id": "req_01JD9K4W7M", "request_path": "/queue"}
 _BARE = {"frame": base.frame(nav=[], pill=None, user=None, topics=[])}
 _OVERVIEW, _SERVICES, _SERVICE = "overview/overview.html", "services/service_list.html", "services/service_detail.html"
 _STACK, _JOB, _JOBS = "stacks/stack_detail.html", "jobs/job_detail.html", "jobs/job_list.html"
+_NOTIFICATIONS = "notifications/notification_settings.html"
 _INFERENCE, _UPDATE, _REFUSED = (
     "inference/inference_overview.html",
     "services/update_new.html",
@@ -96,6 +97,9 @@ CASES: dict[str, Case] = {
     "inference": Case(_INFERENCE, lambda: {"page": overview.inference_page()}),
     "inference empty": Case(_INFERENCE, lambda: {"page": v.InferencePage(known=0, services_total=0, floating_total=0)}),
     "inference hostile": Case(_INFERENCE, lambda: {"page": hostile.hostile_inference()}),
+    "notifications": Case(_NOTIFICATIONS, lambda: {"page": notifications.page()}),
+    "notifications empty": Case(_NOTIFICATIONS, lambda: {"page": notifications.empty()}),
+    "notifications hostile": Case(_NOTIFICATIONS, lambda: {"page": notifications.hostile()}),
     "update many": Case(_UPDATE, lambda: {"plan": catalog.plan(3)}),
     "update one": Case(_UPDATE, lambda: {"plan": catalog.plan(1, busy_job_id="job_1")}),
     "update none": Case(_UPDATE, lambda: {"plan": p.UpdatePlan(scope="all", arch_mismatches=1)}),
