@@ -205,9 +205,13 @@ async def _talk(process: asyncio.subprocess.Process, key: str) -> bytes | None:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """The helper and all it started. What they printed is read to its end: a full pipe would keep `wait` waiting."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        assert process.stdout is not None
+        while await process.stdout.read(_HELPER_OUTPUT):
+            pass
         await process.wait()
 
 
