@@ -61,7 +61,7 @@ class HttpEnd:
         self.seen: list[Seen] = []
         self.answers: list[Answer | Callable[[], Answer]] = []
         self.by_path: dict[str, Answer] = {}
-        self.default = default
+        self.default: Answer | Callable[[], Answer] = default
         self._arrived = threading.Condition()
         end = self
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 10.0
 TTL: Final = 60
-THREADS: Final = 4
+THREADS: Final = 8
 MAX_PLAIN: Final = 3800
 """Bytes of payload that every push service takes: 4096 encrypted, less what encryption adds, less some air."""
 
