@@ -23,7 +23,7 @@ from app.features.catalog.schemas import (
     ServiceSettings,
 )
 from app.features.stacks import Runtime, ServiceRecord, StackRecord
-from app.features.versions import IgnoreRuleRecord, Snapshot, VersionInference, VersionRecord, rules
+from app.features.versions import IgnoreRuleRecord, NewerVersions, Snapshot, VersionInference, VersionRecord, rules
 
 
 async def container_info(engine: Engine, runtime: Runtime, service: ServiceRecord) -> ContainerInfo | None:
@@ -96,8 +96,8 @@ def inference_info(
     )
 
 
-def ignore_row(rule: IgnoreRuleRecord, record: VersionRecord | None) -> IgnoreRow:
-    """A rule, and whether it is the one that holds the candidate."""
+def ignore_row(rule: IgnoreRuleRecord, record: VersionRecord | None, newer: NewerVersions | None = None) -> IgnoreRow:
+    """A rule, whether it is the one that holds the candidate, and which newer versions it leaves out."""
     return IgnoreRow(
         id=rule.id,
         kind=rule.kind,
@@ -106,6 +106,7 @@ def ignore_row(rule: IgnoreRuleRecord, record: VersionRecord | None) -> IgnoreRo
         enabled=rule.enabled,
         matches=record is not None and rules.matches(rule.kind, rule.value, record.image_tag),
         hides=record is not None and record.has_candidate and record.ignore_rule_id == rule.id,
+        leaves_out=[entry.tag for entry in newer.entries if entry.rule_id == rule.id] if newer else [],
         created_at=rule.created_at,
     )
 

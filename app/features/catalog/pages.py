@@ -164,7 +164,7 @@ class CatalogPages:
             versions_refreshing=listed.refreshing if listed else False,
             versions_error=listed.error if listed else None,
             inference=inference_info(record, known.inference.get(service_id), snapshots),
-            ignores=[ignore_row(rule, record) for rule in rules],
+            ignores=[ignore_row(rule, record, known.newer.get(service_id)) for rule in rules],
             settings=settings_of(service, targets, sizes),
             history=await self._job_reads.recent(JobFilter(service_id=service_id, limit=HISTORY), known.names),
             stack_archived=stack.archived,

@@ -244,7 +244,7 @@ class InferenceInfo(ApiModel):
 
 class IgnoreRow(ApiModel):
     """A rule. `kind` is exact, prefix, regex or semver; `matches` says whether it matches the tag that is
-    followed, `hides` whether it hides the candidate of now."""
+    followed, `hides` whether it hides the candidate of now, `leaves_out` the newest versions of other tags it hides."""
 
     id: str
     kind: str
@@ -253,6 +253,7 @@ class IgnoreRow(ApiModel):
     enabled: bool = True
     matches: bool = False
     hides: bool = False
+    leaves_out: list[str] = Field(default_factory=list)
     created_at: datetime | None = None
 
 

@@ -44,7 +44,8 @@ class Entry:
     """One newer version under another tag.
 
     `in_reach`: the followed tag could move there by itself and did not (yet). `reached_by` are floating tags that lead
-    there, `follow` is the tag to write into the Compose file. `more` are older versions of the same distance.
+    there, `follow` is the tag to write into the Compose file. `more` are older versions of the same distance; the last
+    entry of a distance speaks for those.
     """
 
     tag: str
@@ -96,7 +97,7 @@ def outlook(
     wanted: list[str] = []
     ignore = list(ignore)
     for step in STEPS:
-        within, told, tries, place = step in _WITHIN[reach], False, 0, 0
+        within, told, tries, first = step in _WITHIN[reach], False, 0, len(entries)
         for place, rung in enumerate(found.rungs.get(step, ())):
             fact = known.get(rung.tag)
             if fact is not None and fact.digest in own_digests:
@@ -114,6 +115,7 @@ def outlook(
             tries += 1
             if state == "other_series" or tries == LOOKED_AT:
                 break
+        entries[first:-1] = [replace(entry, more=0) for entry in entries[first:-1]]
     return Outlook(tuple(entries), tuple(wanted))
 
 
