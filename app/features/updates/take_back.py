@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
+from typing import Final
 
 from app.adapters.compose import ComposeError, override_file
 from app.adapters.engine import EngineUnreachable, NoSuchImage
@@ -13,7 +15,9 @@ from app.features.updates.records import Change
 from app.features.updates.rules.health import Verdict
 from app.features.updates.rules.recovery import Step
 from app.features.updates.tools import Tools, compose_up, image_id_of, note, tag_image
-from app.features.updates.watch import GONE
+from app.features.updates.watch import GONE, OTHER_IMAGE, REPLACED
+
+DISTURBED_SECONDS: Final = 2.0
 
 
 class EngineAway(Exception):
@@ -31,6 +35,25 @@ async def take_back(tools: Tools, ctx: JobContext, change: Change) -> Verdict:
         await tools.engine.image(change.old_image_id)
     except NoSuchImage:
         return Verdict("bad", "the previous image is no longer on this host")
+    verdict, disturbed = await _old_image_up(tools, ctx, change)
+    if verdict.state != "ok" and disturbed:
+        # A compose up of the owner at the same moment: both may have failed, and nothing may be left running.
+        ctx.log(f"somebody else changed the containers meanwhile ({verdict.why}): once more", "warn")
+        await asyncio.sleep(DISTURBED_SECONDS)
+        verdict, _ = await _old_image_up(tools, ctx, change)
+    if verdict.state != "ok":
+        why = "container_missing_after_rollback" if verdict.why == GONE else verdict.why
+        return Verdict("bad", why)
+    try:
+        followers = await bring_followers(tools, ctx, change)
+    except ComposeError as error:
+        return Verdict("bad", error.message)
+    return followers if followers.state != "ok" else verdict
+
+
+async def _old_image_up(tools: Tools, ctx: JobContext, change: Change) -> tuple[Verdict, bool]:
+    """Recreate from the old image and watch: the verdict, and whether it looks as if somebody else interfered."""
+    failed = False
     async with AsyncExitStack() as files:
         override = None
         if not change.pinned:
@@ -43,18 +66,12 @@ async def take_back(tools: Tools, ctx: JobContext, change: Change) -> Verdict:
                 tools, ctx, change.project, change.service, override=override, containers=change.containers
             )
         except ComposeError as error:
-            ctx.log(f"compose failed on the way back: {error.message}", "error")  # what runs decides, not its words
+            failed = True  # what runs decides, not its words
+            ctx.log(f"compose failed on the way back: {error.message}", "error")
     verdict = await tools.watch.until_working(
         change.project.name, change.service, image_id=change.old_image_id, ignore_health=change.was_unhealthy
     )
-    if verdict.state != "ok":
-        why = "container_missing_after_rollback" if verdict.why == GONE else verdict.why
-        return Verdict("bad", why)
-    try:
-        followers = await bring_followers(tools, ctx, change)
-    except ComposeError as error:
-        return Verdict("bad", error.message)
-    return followers if followers.state != "ok" else verdict
+    return verdict, failed or verdict.why in (GONE, OTHER_IMAGE, REPLACED)
 
 
 async def take_back_or_tell(tools: Tools, ctx: JobContext, change: Change) -> Verdict:

@@ -16,6 +16,8 @@ LOOK_SECONDS: Final = 0.25
 LOOK_LATER_SECONDS: Final = 0.5
 UNHURRIED_AFTER_SECONDS: Final = 15.0
 GONE: Final = "the container is gone"
+OTHER_IMAGE: Final = "a container runs another image than the one that was asked for"
+REPLACED: Final = "the container was replaced by somebody else while it was watched"
 
 
 @dataclass(slots=True)
@@ -90,9 +92,9 @@ class Watch:
         if not found:
             return Verdict("bad", GONE)
         if image_id is not None and any(container.image_id != image_id for container in found):
-            return Verdict("bad", "a container runs another image than the one that was asked for")
+            return Verdict("bad", OTHER_IMAGE)
         if any(container_id not in {one.id for one in found} for container_id in watched):
-            return Verdict("bad", "the container was replaced by somebody else while it was watched")
+            return Verdict("bad", REPLACED)
         now = self._clock.monotonic()
         return all_of([self._look(container, watched, now, ignore_health) for container in found])
 
