@@ -86,6 +86,21 @@ ANSWERS: Final[dict[str, Any]] = {
     },
     "putSettings": _OK,
     "getDeployWelcome": {"neverAutoOpen": False},
+    "getDeployCheckReport": {
+        "overall": {
+            "result": "fail", "blockingCheckIds": ["core.update_executor_ready"],
+            "summary": "At least one required capability is unavailable",
+        },
+        "generatedAt": _AT,
+        "checks": [
+            {
+                "id": "core.update_executor_ready", "title": "Compose can be run", "group": "core", "required": True,
+                "status": "fail", "summary": "docker-compose cannot be used: no such file or directory",
+                "impact": "Updates and rollbacks cannot be carried out.", "evidence": "docker-compose",
+                "recommendation": "Install Compose 2, or name it in DOCKREV_COMPOSE_BIN.",
+            }
+        ],
+    },
     "putDeployWelcome": {"ok": True, "neverAutoOpen": True, "updatedAt": _AT},
     "getNotifications": {
         "email": {"enabled": True, "smtpUrl": "******"},

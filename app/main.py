@@ -74,7 +74,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
     provided = {name: kind for feature in features for name, kind in feature.provides.items()}
     return Litestar(
         route_handlers=[
-            *(handler for feature in features for handler in feature.handlers),
+            *(handler for feature in features for handler in (*feature.handlers, *feature.placed(container))),
             static_handler(container.get(Assets)),
         ],
         lifespan=[lambda app: _lifespan(app, container, features)],

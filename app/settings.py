@@ -73,6 +73,7 @@ class Settings(EnvSettings):
     backup_dir: str | None = None
     telegram_api_url: str = "https://api.telegram.org"
     push_allowed_origins: frozenset[str] = frozenset()
+    deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     log_level: str = "INFO"
     sandbox: bool = False
 

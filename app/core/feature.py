@@ -44,13 +44,21 @@ async def _nothing(_: Container) -> None:
     return None
 
 
+def _no_handlers(_: Container) -> Sequence[ControllerRouterHandler]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A room. `provides` maps the parameter name a handler uses to the type found in the container."""
+    """A room. `provides` maps the parameter name a handler uses to the type found in the container.
+
+    `placed` makes the handlers whose address is a setting.
+    """
 
     name: str
     setup: Callable[[Container], None]
     handlers: Sequence[ControllerRouterHandler] = ()
+    placed: Callable[[Container], Sequence[ControllerRouterHandler]] = _no_handlers
     provides: Mapping[str, type] = field(default_factory=dict)
     nav: Sequence[NavItem] = ()
     start: Callable[[Container], Awaitable[None]] = _nothing

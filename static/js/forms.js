@@ -13,7 +13,7 @@
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (!(detail.elt instanceof HTMLFormElement) || detail.requestConfig.verb === "get") return;
     busy(detail.elt, detail.requestConfig.triggeringEvent?.submitter, false);
-    if (detail.successful && !detail.elt.matches("[hx-trigger]")) detail.elt.reset();
+    if (detail.successful && !detail.elt.matches("[hx-trigger], [data-card=keep]")) detail.elt.reset();
     check(detail.elt);
   });
 

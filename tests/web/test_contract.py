@@ -50,6 +50,7 @@ ROUTES = [
     ("PUT", f"/api/services/{SVC}/settings", "forward"),
     ("GET", "/api/settings", "forward"),
     ("PUT", "/api/settings", "forward"),
+    ("GET", "/api/deploy-check/report", "forward"),
     ("GET", "/api/deploy-welcome", "forward"),
     ("PUT", "/api/deploy-welcome", "forward"),
     ("GET", "/metrics", "forward"),
@@ -61,6 +62,8 @@ ROUTES = [
     ("GET", "/queue", "forward"),
     ("GET", f"/queue/{JOB}", "forward"),
     ("GET", "/version-inference", "forward"),
+    ("GET", "/settings", "forward"),
+    ("GET", "/deploy-check", "forward"),
     ("GET", "/events", "forward"),
     ("POST", "/checks", "forward"),
 ]

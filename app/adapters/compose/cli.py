@@ -101,6 +101,10 @@ class Compose:
                 self._version = await self._probe()
         return self._version
 
+    async def ask_version(self, timeout: float) -> ComposeVersion:
+        """The version, asked anew whatever was known. Raises ComposeMissing also after `timeout` seconds."""
+        return await self._probe(timeout)
+
     async def config(self, project: Project, *, timeout: float = CONFIG_TIMEOUT_SECONDS) -> dict[str, Any]:
         """The effective model, of all profiles. It may hold secrets of the stack: never log it."""
         arguments = [*self._base(project), "--profile", "*", "config", "--format", "json"]
@@ -234,14 +238,14 @@ class Compose:
             env["DOCKER_CONFIG"] = str(self._docker_config.parent if is_file else self._docker_config)
         return env
 
-    async def _probe(self) -> ComposeVersion:
+    async def _probe(self, timeout: float = VERSION_TIMEOUT_SECONDS) -> ComposeVersion:
         argv = [*self._program(), "version", "--short"]
         try:
-            result = await run_command(argv, env=self._environment(), cwd=Path("/"), timeout=VERSION_TIMEOUT_SECONDS)
+            result = await run_command(argv, env=self._environment(), cwd=Path("/"), timeout=timeout)
         except OSError as exc:
             raise ComposeMissing(self.binary, exc.strerror or "it cannot be started") from exc
         except Expired as exc:
-            raise ComposeMissing(self.binary, f"no answer in {VERSION_TIMEOUT_SECONDS:g} s") from exc
+            raise ComposeMissing(self.binary, f"no answer in {timeout:g} s") from exc
         match = _VERSION.search(result.stdout)
         if result.returncode != 0 or match is None:
             raise ComposeMissing(self.binary, self._said(result) or f"it ended with status {result.returncode}")

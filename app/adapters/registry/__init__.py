@@ -6,7 +6,7 @@ Importing this package loads neither httpx nor ssl; the first request does.
 from __future__ import annotations
 
 from app.adapters.registry.client import RegistryClient, Resolved, TagState
-from app.adapters.registry.credentials import Credential, Credentials
+from app.adapters.registry.credentials import Credential, Credentials, normalise_key
 from app.adapters.registry.errors import (
     BadManifest,
     InvalidReference,
@@ -55,4 +55,5 @@ __all__ = [
     "Validator",
     "canonical_registry",
     "is_digest",
+    "normalise_key",
 ]

@@ -1,4 +1,4 @@
-"""The room's handlers and their wiring (spec §5.1)."""
+"""Health, version and metrics (spec §5.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine, JobStatus
 from app.core.metrics import Metrics
 from app.core.web import sse
@@ -56,13 +55,4 @@ async def metrics(
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _setup(container: Container) -> None:
-    return None
-
-
-FEATURE = Feature(
-    name="administration",
-    setup=_setup,
-    handlers=(health, version, metrics),
-    provides={"settings": Settings, "metrics": Metrics},
-)
+HANDLERS = (health, version, metrics)

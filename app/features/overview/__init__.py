@@ -30,7 +30,7 @@ NAV = (
     NavItem("/services", "Services", "n-serv"),
     NavItem("/version-inference", "Inference", "hint", wide=True),
     NavItem("/queue", "Jobs", "n-jobs"),
-    NavItem("/settings/notifications", "Settings", "n-set"),
+    NavItem("/settings", "Settings", "n-set"),
 )
 
 

@@ -9,20 +9,24 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from app.core.web.view import Pages, View
+from app.features.administration import Welcome, lead_to_deploy_check
 from app.features.catalog import LIVE, checked_state
 from app.features.overview.schemas import OverviewPage, OverviewQuery
 from app.features.overview.service import Overview
 
 
-@get("/", operation_id="overviewPage", summary="Overview", tags=["pages"])
+@get("/", operation_id="overviewPage", summary="Overview", tags=["pages"], before_request=lead_to_deploy_check)
 async def overview_page(
     request: Request[Any, Any, Any],
     pages: NamedDependency[Pages],
     overview: NamedDependency[Overview],
+    deploy_welcome: NamedDependency[Welcome],
     shown: Annotated[str, QueryParameter(name="state")] = "open",
     q: FromQuery[str] = "",
 ) -> View[OverviewPage]:
     """What is new, what needs a person, what runs."""
     query = OverviewQuery(state=checked_state(shown or "open", extra=("open", "all")), q=q[:200])
     content = await overview.page(query)
-    return await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))
+    view = await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))
+    await deploy_welcome.invite(request, view)
+    return view

@@ -88,4 +88,6 @@ def _is_current(href: str, path: str) -> bool:
         return path == "/"
     if href == "/services" and path.startswith(("/stacks", "/updates")):
         return True
+    if href == "/settings" and path == "/deploy-check":
+        return True
     return path == href or path.startswith(href + "/")

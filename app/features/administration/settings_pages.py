@@ -1,0 +1,66 @@
+"""The page `/settings` and the forms of its cards (spec §11.3)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from app.core.errors import InvalidArgument, NotFound
+from app.core.web.answers import Toast, done
+from app.core.web.forms import read_form
+from app.core.web.view import Pages, View, shape
+from app.features.administration.settings_forms import CARDS
+from app.features.administration.settings_reads import SettingsReads
+from app.features.administration.settings_schemas import FieldProblem, SettingsPage
+from app.features.preferences import Preferences
+
+AnyRequest = Request[Any, Any, Any]
+TEMPLATE: Final = "settings/settings.html"
+TOPICS: Final = ("jobs", "engine")
+
+
+@get("/settings", operation_id="settingsPage", summary="Page of settings", tags=["pages"])
+async def settings_page(
+    request: AnyRequest, pages: NamedDependency[Pages], settings_reads: NamedDependency[SettingsReads]
+) -> View[SettingsPage]:
+    """Access, backups, monitoring, schedules with their next run, the instance."""
+    return await pages.show(request, await settings_reads.page(request), TEMPLATE, topics=TOPICS)
+
+
+@post("/settings/{card:str}", status_code=200, include_in_schema=False)
+async def card_save(
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    preferences: NamedDependency[Preferences],
+    settings_reads: NamedDependency[SettingsReads],
+    card: FromPath[str],
+) -> Response[Any]:
+    """Save one card. A browser without JavaScript gets the page back, with what was typed and what is wrong with it."""
+    fields = {name: values[-1] for name, values in (await read_form(request)).items() if values}
+    if card not in CARDS:
+        raise NotFound("there is nothing at this address")
+    try:
+        await preferences.change(CARDS[card](fields, await preferences.read()))
+    except InvalidArgument as error:
+        if shape(request) != "page" or "field" not in error.details:
+            raise
+        content = await settings_reads.page(request)
+        content.problem = problem_of(error)
+        content.entered = {name: value[:2000] for name, value in fields.items()}
+        view = await pages.show(request, content, TEMPLATE, topics=TOPICS)
+        view.status_code = error.status
+        return view
+    return done(request, pages, Toast("Saved."), go_to=f"/settings#{card}")
+
+
+def problem_of(error: InvalidArgument) -> FieldProblem:
+    """What to say at the field; a schedule's own words are better than the general ones."""
+    told = str(error.details.get("error") or error.message)
+    field = str(error.details["field"])
+    return FieldProblem(field=field, message=told.removeprefix(f"{field} "), hint=error.hint)
+
+
+HANDLERS: Final = (settings_page, card_save)

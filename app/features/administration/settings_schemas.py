@@ -1,0 +1,94 @@
+"""What the page `/settings` shows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from app.core.web.schema import ApiModel, Maybe
+from app.features.administration.settings_forms import mebibytes
+from app.features.preferences import AuthOut, SectionLink
+
+
+class BackupCard(ApiModel):
+    """`folder` says whether backups could be written there now: ok, new (made when needed), or bad."""
+
+    enabled: bool
+    require_success: bool
+    base_dir: str
+    skip_targets_over_bytes: int
+    folder: str = "new"
+    folder_text: str = ""
+    free_bytes: int | None = None
+
+
+class MonitorCard(ApiModel):
+    """How often containers are looked at."""
+
+    enabled: bool
+    sample_interval_seconds: int
+    intervals: list[int]
+    retention_days: int
+
+
+class ScheduleCard(ApiModel):
+    """A schedule in words. `works` says whether there is anything that it would start."""
+
+    name: str
+    enabled: bool
+    cron: str
+    explanation: str
+    next_run_at: Maybe[datetime] = None
+    works: bool = True
+
+
+class FieldProblem(ApiModel):
+    """What was refused, at the field it is about."""
+
+    field: str
+    message: str
+    hint: str = ""
+
+
+class SettingsPage(ApiModel):
+    """The page."""
+
+    auth: AuthOut
+    allowed: bool
+    open_to: str
+    backup: BackupCard
+    monitor: MonitorCard
+    schedules: list[ScheduleCard]
+    zone: str
+    public_base_url: str | None = None
+    version: str
+    self_upgrade_url: str
+    sections: list[SectionLink] = []
+    problem: Maybe[FieldProblem] = None
+    entered: dict[str, str] = Field(default_factory=dict, exclude=True)
+
+    @property
+    def limit(self) -> str:
+        """The limit of backups as the number of MiB that is typed."""
+        return mebibytes(self.backup.skip_targets_over_bytes)
+
+    @property
+    def interval_choices(self) -> list[tuple[str, str]]:
+        """Value and words of each interval."""
+        return [
+            (str(seconds), f"{seconds} s" if seconds < 60 else f"{seconds // 60} min")
+            for seconds in self.monitor.intervals
+        ]
+
+    def shown(self, name: str, stored: object) -> str:
+        """What a field shows: what was entered and refused, else what is stored."""
+        return self.entered.get(name, "" if stored is None else str(stored))
+
+    def is_on(self, name: str, stored: bool) -> bool:
+        """Whether a switch shows as on."""
+        return self.entered[name] == "true" if name in self.entered else stored
+
+    def wrong(self, name: str) -> FieldProblem | None:
+        """What is wrong with a field."""
+        return self.problem if self.problem is not None and self.problem.field == name else None
