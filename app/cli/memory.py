@@ -90,6 +90,10 @@ def _leave_out() -> None:
     # Litestar serves models of pydantic 1 as well, of which there are none here: 2.5 MB and 150 ms.
     for name in ("pydantic.v1", "pydantic.v1.fields"):
         sys.modules.setdefault(name, _Unused(name))
+    # It is here for aiohttp, which is here for requests of pywebpush that Dockrev makes otherwise: 0.8 and 5 MB.
+    for name in ("attr", "attrs"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    sys.modules.setdefault("aiohttp", _Unused("aiohttp"))
     # requests guesses encodings with it, the engine always speaks UTF-8: 1 MB.
     sys.modules.setdefault("charset_normalizer", None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
