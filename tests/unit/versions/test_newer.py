@@ -269,6 +269,23 @@ async def test_what_changes_is_followed_without_anybody_asking(room: Room) -> No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_jobs_go_first_unless_somebody_looks(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    service_id = await pinned(room)
+    await room.newer.everything()
+    monkeypatch.setattr(type(room.jobs), "running", property(lambda _: {"job_1"}))
+    worker = asyncio.create_task(room.newer.run())
+    try:
+        await asyncio.sleep(0.5)
+        assert room.newer.counts() == (1, 0)
+        await room.lists.of(service_id)
+        async with asyncio.timeout(20):
+            while room.newer.counts() != (0, 0):
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
 async def test_a_check_of_one_service_by_hand_wants_a_new_list(room: Room) -> None:
     service_id = await pinned(room)
     await room.look_for_newer()

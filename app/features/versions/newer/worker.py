@@ -5,7 +5,7 @@
                              ▼
     somebody looks ────▶ queue of repositories ──▶ refresh: list, HEAD, manifest as far as the quota allows
 
-Nothing waits for it. It yields to version inference (whose answers it shares) and to a registry that rests.
+Nothing waits for it. It yields to jobs, to version inference (whose answers it shares), to a registry that rests.
 """
 
 from __future__ import annotations
@@ -249,8 +249,16 @@ class Newer:
                 self._working.discard(repo)
 
     def _take(self) -> tuple[str, Wish] | None:
-        """The next repository that version inference is not asking about: it goes first, its answers are shared."""
-        free = [repo for repo in self._wishes if repo not in self._working and not self._busy(repo)]
+        """The next repository that version inference is not asking about: it goes first, its answers are shared.
+
+        While a job runs, only what somebody looks at: checks and updates have the registries to themselves.
+        """
+        calm = not self._jobs.running
+        free = [
+            repo
+            for repo, wish in self._wishes.items()
+            if (calm or wish.urgent) and repo not in self._working and not self._busy(repo)
+        ]
         if not free:
             return None
         repo = min(free, key=lambda repo: not self._wishes[repo].urgent)
