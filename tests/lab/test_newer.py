@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.registry import ImageRef, RateLimited, RegistryClient, RegistryCoolingDown
+from app.core.errors import Conflict, InvalidArgument
 from app.features.catalog.rows import service_row
 from app.features.catalog.schemas import PointKind, ServiceState
 from app.features.stacks import Discovery
@@ -99,6 +100,20 @@ async def test_rail_and_state_from_the_registry_to_the_row(clean_lab: Lab, home:
     row = service_row(service, records[service.id], None, newer[service.id])
     assert [point.kind for point in row.rail.points] == [PointKind.NOW, PointKind.ARCH, PointKind.HINT]
     assert (row.state, row.reason) == (ServiceState.CROSS_TAG, "2.0.0 under another tag")
+
+
+async def test_it_informs_only_an_update_never_leaves_the_followed_tag(clean_lab: Lab, home: House) -> None:
+    lab = clean_lab
+    digests = publish_family(lab.registry, "newer/only", "semver", lab.samples("only"))
+    lab.stack("newer", f"services: {{web: {sleeper(lab.registry.ref('newer/only', '1.0.0'))}}}").up()
+    await home.container.get(Discovery).scan()
+    await check(home)
+    assert len((await look(home, "newer")).versions) == 3
+    for target in ("1.2.1", "2.1.0"):
+        with pytest.raises(InvalidArgument, match="cross-tag"):
+            await home.update("newer", "web", targetTag=target, targetDigest=digests[target])
+    with pytest.raises(Conflict, match="rescan"):
+        await home.update("newer", "web", targetDigest=digests["2.1.0"])
 
 
 async def test_questions_are_few_and_none_the_second_time(clean_lab: Lab, proxy: FaultProxy, tmp_path: Path) -> None:

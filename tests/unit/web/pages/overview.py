@@ -71,6 +71,7 @@ def overview(number: int = 9, **changes: Any) -> o.OverviewPage:
                     state="limited",
                     remaining=0,
                     limit=100,
+                    quota_at=ago(minutes=37),
                     resets_at=NOW + timedelta(minutes=23),
                 ),
                 o.RegistryReading(host="ghcr.io", state="reachable", authenticated=True, latency_ms=184),
