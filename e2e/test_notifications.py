@@ -164,6 +164,9 @@ def test_a_rolled_back_update_arrives(told: Server, lab: Lab, ends: Ends) -> Non
         time.sleep(0.1)
 
 
+ACTIVATED = "navigator.serviceWorker.ready.then((registration) => registration.active.state === 'activated')"
+
+
 def _worker(page: Page) -> tuple[Any, str]:
     """A CDP session and the registration of the page's service worker."""
     cdp = page.context.new_cdp_session(page)
@@ -173,7 +176,7 @@ def _worker(page: Page) -> tuple[Any, str]:
         lambda event: seen.extend(each["registrationId"] for each in event["registrations"] if not each["isDeleted"]),
     )
     cdp.send("ServiceWorker.enable")
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.wait_for_function(ACTIVATED)
     end = time.monotonic() + 10
     while not seen and time.monotonic() < end:
         page.wait_for_timeout(50)
@@ -201,6 +204,7 @@ def test_the_service_worker_turns_a_push_into_a_notification(context: BrowserCon
     end = time.monotonic() + 10
     while len(shown := page.evaluate(NOTIFICATIONS)) < 4 and time.monotonic() < end:
         page.wait_for_timeout(100)
+    assert len(shown) == 4, shown
     by_body = {each["body"]: each for each in shown}
     assert by_body["demo/web"] == {
         "title": "Update failed",
@@ -209,7 +213,42 @@ def test_the_service_worker_turns_a_push_into_a_notification(context: BrowserCon
         "url": "/queue/job_1",
     }
     assert by_body["plain words"]["title"] == "Dockrev" and by_body["[1, 2]"]["title"] == "Dockrev"
-    assert len(shown) == 4
+
+
+# A click in the worker, with windows that only note what is done with them.
+CLICK = """async ({url, open}) => {
+  const done = [];
+  const windows = open.map((each) => ({ url: each, focus: async () => done.push(`focus ${each}`) }));
+  clients.matchAll = async () => windows;
+  clients.openWindow = async (address) => done.push(`open ${address}`);
+  await registration.showNotification("clicked", { tag: "clicked", data: { url } });
+  const [notification] = await registration.getNotifications({ tag: "clicked" });
+  const event = new NotificationEvent("notificationclick", { notification });
+  const waits = [];
+  event.waitUntil = (promise) => waits.push(promise);
+  dispatchEvent(event);
+  await Promise.all(waits);
+  return [...done, (await registration.getNotifications({ tag: "clicked" })).length];
+}"""
+
+
+def test_a_click_leads_to_what_was_told(context: BrowserContext, told: Server) -> None:
+    page = context.new_page()
+    with context.expect_event("serviceworker") as arrived:
+        Screen(page).open(HERE)
+    page.wait_for_function(ACTIVATED)
+    worker, queue = arrived.value, f"{told.url}/queue/job_1"
+
+    def click(url: str, *windows: str) -> list[str | int]:
+        found: list[str | int] = worker.evaluate(CLICK, {"url": url, "open": windows})
+        return found
+
+    assert click("/queue/job_1", f"{told.url}/", queue) == [f"focus {queue}", 0]
+    assert click("/queue/job_1", f"{told.url}/") == [f"open {queue}", 0]
+    assert click("https://dockrev.example/queue/job_1") == ["open https://dockrev.example/queue/job_1", 0]
+    assert click("", f"{told.url}/services") == [f"focus {told.url}/services", 0]
+    assert click("") == [f"open {told.url}/", 0]
+    assert click("javascript:alert(1)") == [f"open {told.url}/", 0]
 
 
 SIZE = """src => new Promise((done, no) => {

@@ -39,15 +39,15 @@ const open = async (address) => {
   return there ? there.focus() : self.clients.openWindow(target.href);
 };
 
-// The push service gave the browser another address: Dockrev is told, under the same name.
+// The push service gave the browser another address: Dockrev keeps the device, under its name.
 self.addEventListener("pushsubscriptionchange", (event) => {
   event.waitUntil((async () => {
     const old = event.oldSubscription;
     const fresh = event.newSubscription ?? (old && await self.registration.pushManager.subscribe(old.options));
-    const send = (method, body) => fetch("/api/web-push/subscriptions", {
-      method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), credentials: "same-origin",
+    const body = fresh ? { ...fresh.toJSON(), replaces: old?.endpoint } : { endpoint: old?.endpoint };
+    if (!fresh && !old) return;
+    await fetch("/api/web-push/subscriptions", {
+      method: fresh ? "POST" : "DELETE", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
     });
-    if (fresh) await send("POST", fresh.toJSON());
-    if (old) await send("DELETE", { endpoint: old.endpoint });
   })());
 });

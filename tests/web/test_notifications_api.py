@@ -279,6 +279,25 @@ async def test_devices_come_and_go(api: httpx.AsyncClient) -> None:
         assert (answer.status_code, answer.json()) == (200, {"ok": known})
 
 
+async def test_a_device_keeps_its_name(api: httpx.AsyncClient) -> None:
+    async def names() -> list[str]:
+        page = await api.get("/settings/notifications", headers={"Accept": "application/json"})
+        return [device["name"] for device in page.json()["devices"]]
+
+    def device(number: int, **more: Any) -> dict[str, Any]:
+        keys = {"p256dh": "BKey", "auth": "auth"}
+        return {"endpoint": f"https://push.example/{number}", "keys": keys, **more}
+
+    firefox = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"}
+    await api.post("/api/web-push/subscriptions", json=device(1, name=" Kitchen\n tablet "))
+    await api.post("/api/web-push/subscriptions", json=device(1), headers=firefox)
+    await api.post("/api/web-push/subscriptions", json=device(2), headers=firefox)
+    assert await names() == ["Kitchen tablet", "Firefox on Linux"]
+    moved = device(3, replaces="https://push.example/1")  # its push service gave it another address
+    await api.post("/api/web-push/subscriptions", json=moved, headers=firefox)
+    assert sorted(await names()) == ["Firefox on Linux", "Kitchen tablet"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -103,8 +103,14 @@ async def subscription_add(
     request: Request[Any, Any, Any], devices: NamedDependency[Devices], data: JSONBody[schemas.SubscriptionInput]
 ) -> OkOut:
     """What the browser's push manager gave; one that is known gets its new keys."""
-    name = rules.device_name(data.name, request.headers.get("user-agent", ""))
-    await devices.subscribe(data.endpoint, data.keys.p256dh, data.keys.auth, name)
+    await devices.subscribe(
+        data.endpoint,
+        data.keys.p256dh,
+        data.keys.auth,
+        rules.device_name(data.name),
+        called=rules.browser_name(request.headers.get("user-agent", "")),
+        replaces=data.replaces,
+    )
     return OkOut()
 
 

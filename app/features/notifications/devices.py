@@ -38,8 +38,11 @@ class Devices:
         self._clock = clock
         self._allowed = frozenset(allowed_origins)
 
-    async def subscribe(self, endpoint: str, p256dh: str, auth: str, name: str) -> None:
-        """Add a device or renew its keys. A device that is known keeps its name unless another one is given.
+    async def subscribe(
+        self, endpoint: str, p256dh: str, auth: str, name: str = "", *, called: str = "", replaces: str | None = None
+    ) -> None:
+        """Add a device or renew its keys. One that is known keeps its name unless another one is given; a new one
+        without a name takes that of the device it `replaces`, else it is `called` so.
 
         Raises InvalidArgument naming the field.
         """
@@ -52,6 +55,11 @@ class Devices:
         p256dh, auth = rules.device_key("keys.p256dh", p256dh), rules.device_key("keys.auth", auth)
         async with self._db.transaction() as session:
             row = await session.get(WebPushSubscriptionRow, address)
+            old = await session.get(WebPushSubscriptionRow, replaces.strip()) if replaces else None
+            if old is not None and old is not row:
+                name = name or old.name
+                await session.delete(old)
+                await session.flush()
             if row is None:
                 known = (await session.exec(select(WebPushSubscriptionRow.endpoint))).all()
                 if len(known) >= MAX_DEVICES:
@@ -59,7 +67,7 @@ class Devices:
                 row = WebPushSubscriptionRow(endpoint=address, p256dh="", auth="", created_at=self._clock.now())
                 session.add(row)
             row.p256dh, row.auth, row.last_error = p256dh, auth, None
-            row.name = name or row.name
+            row.name = name or row.name or called
 
     async def unsubscribe(self, endpoint: str) -> bool:
         """Forget a device; whether there was one."""

@@ -80,10 +80,10 @@ def device_key(name: str, given: str) -> str:
     return given.strip().rstrip("=")
 
 
-def device_name(given: str | None, user_agent: str) -> str:
-    """What a device is called: as its owner says, else what its browser says of itself."""
+def device_name(given: str | None) -> str:
+    """What its owner calls a device, in one line that can be shown."""
     text = " ".join((given or "").split())
-    return "".join(char for char in text if char.isprintable())[:80] or browser_name(user_agent)
+    return "".join(char for char in text if char.isprintable())[:80]
 
 
 def browser_name(user_agent: str) -> str:

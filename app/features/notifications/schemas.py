@@ -160,11 +160,12 @@ class SubscriptionKeys(ApiInput):
 
 
 class SubscriptionInput(ApiInput):
-    """What `PushSubscription.toJSON()` gives, and a name for the device."""
+    """What `PushSubscription.toJSON()` gives, a name for the device, and the endpoint it had before."""
 
     endpoint: str = Field(min_length=1, max_length=2048)
     keys: SubscriptionKeys
     name: str | None = Field(default=None, max_length=200)
+    replaces: str | None = Field(default=None, max_length=2048)
 
 
 class EndpointInput(ApiInput):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -144,6 +145,7 @@ def _session() -> requests.Session:
             response.close()
             return response
 
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # at DEBUG it logs whole addresses
     session = Session()
     session.trust_env = False  # no passwords from a .netrc; a proxy is for the world outside, which is https
     session.proxies = {"https": proxy} if (proxy := getproxies().get("https")) else {}
