@@ -27,6 +27,10 @@ _CHOICES: Final = {
     "backupTargets": {"bindPaths": {"/srv/demo/data": "inherit"}, "volumeNames": {"demo_db": "force"}},
     "repoUrl": "https://git.example/acme/web",
 }
+_REPO: Final[dict[str, Any]] = {"fullName": "acme/web"}
+_CALLBACK: Final = "https://dockrev.example/api/webhooks/github-packages"
+_CHECKS: Final = ["chk_01JT5N3V0QZ8R6W2M4K7C9D1EF", "chk_01JT5N3V0QZ8R6W2M4K7C9D1EG"]
+_ENQUEUED: Final[dict[str, Any]] = {"ok": True, "jobId": _JOB, "reused": False}
 _JOB_OUT: Final = {
     "id": _JOB, "type": "update", "scope": "service", "stackId": _STACK, "serviceId": _SERVICE, "status": "success",
     "createdBy": "alice", "reason": "ui", "createdAt": _AT, "startedAt": _AT, "finishedAt": "2026-05-01T10:00:09Z",
@@ -67,6 +71,26 @@ REQUESTS: Final[dict[str, Any]] = {
     },
     "deleteIgnoreRule": {"ruleId": _RULE},
     "refreshVersionInference": {"digest": _RUNS},
+    "putGithubPackages": {
+        "enabled": True, "callbackUrl": _CALLBACK, "pat": "******", "targets": [{"input": "acme"}],
+        "repos": [{"fullName": "acme/web", "selected": True}],
+    },
+    "selectGithubRepo": {"fullName": "acme/web", "selected": True},
+    "deleteGithubRepo": _REPO,
+    "selectGithubRepos": {"q": "acme/", "selectedFilter": "unselected", "selected": True},
+    "addGithubTarget": {"input": "https://github.com/acme"},
+    "removeGithubTarget": {"input": "acme"},
+    "resolveGithubTarget": {"input": "acme"},
+    "syncGithubRepos": {
+        "dryRun": False, "repos": ["acme/web"],
+        "resolveConflicts": [{"repo": "acme/web", "keepHookId": 4711, "deleteHookIds": [4712]}],
+    },
+    "syncGithubRepo": _REPO,
+    "triggerWebhook": {
+        "action": "update", "scope": "service", "serviceId": _SERVICE, "allowArchMismatch": False,
+        "backupMode": "inherit",
+        "targets": [{"serviceId": _SERVICE, "targetTag": "latest", "targetDigest": _NEW, "pullTags": []}],
+    },
     "startUpdate": {
         "scope": "service", "serviceId": _SERVICE, "targetTag": "latest", "targetDigest": _NEW, "pullTags": ["1.5.0"],
         "mode": "apply", "allowArchMismatch": False, "backupMode": "inherit", "reason": "ui",
@@ -94,7 +118,7 @@ ANSWERS: Final[dict[str, Any]] = {
         "generatedAt": _AT,
         "checks": [
             {
-                "id": "core.update_executor_ready", "title": "Compose can be run", "group": "core", "required": True,
+                "id": "core.update_executor_ready", "title": "Compose program", "group": "core", "required": True,
                 "status": "fail", "summary": "docker-compose cannot be used: no such file or directory",
                 "impact": "Updates and rollbacks cannot be carried out.", "evidence": "docker-compose",
                 "recommendation": "Install Compose 2, or name it in DOCKREV_COMPOSE_BIN.",
@@ -172,6 +196,63 @@ ANSWERS: Final[dict[str, Any]] = {
         "available": True, "currentDigest": _NEW, "currentDisplayTag": "1.5.0", "targetDigest": _RUNS,
         "targetDisplayTag": "1.4.2", "sourceUpdateJobId": _JOB, "sourceFinishedAt": _AT,
     },
+    "getGithubPackages": {
+        "enabled": True, "callbackUrl": _CALLBACK, "reposTotal": 12, "reposSelectedTotal": 3, "patMasked": "******",
+        "secretMasked": "******", "targets": [{"input": "acme", "kind": "owner", "owner": "acme", "warnings": []}],
+    },
+    "putGithubPackages": _OK,
+    "listGithubRepos": {
+        "page": 1, "perPage": 50, "total": 12, "filteredTotal": 1, "selectedTotal": 3,
+        "repos": [
+            {
+                "fullName": "acme/web", "selected": True, "webhookState": "ok", "webhookJobId": _JOB, "hookId": 4711,
+                "lastSyncAt": _AT, "lastAuditAt": _AT, "lastOp": "audit",
+            }
+        ],
+    },
+    "selectGithubRepo": {"ok": True, "jobId": _JOB},
+    "deleteGithubRepo": {"ok": True, "jobId": _JOB},
+    "selectGithubRepos": {"ok": True, "affected": 9},
+    "addGithubTarget": {"ok": True, "kind": "owner", "owner": "acme", "reposAdded": 11},
+    "removeGithubTarget": _OK,
+    "resolveGithubTarget": {
+        "kind": "owner", "owner": "acme", "warnings": [],
+        "repos": [
+            {
+                "fullName": "acme/web", "selected": False, "visibility": "public", "lastActivityAt": _AT,
+                "deployed": True,
+            }
+        ],
+    },
+    "syncGithubRepos": {
+        "ok": True,
+        "results": [{"repo": "acme/web", "action": "queued", "hookId": 4711, "message": f"enqueued job {_JOB}"}],
+    },
+    "getGithubWebhooks": {
+        "summary": {
+            "tracked": 3, "ok": 2, "missing": 0, "error": 0, "conflict": 1, "queued": 0, "running": 0, "unknown": 0,
+        },
+        "jobsQueued": 0, "jobsRunning": 0, "lastAuditAt": _AT,
+    },
+    "syncAllGithubRepos": _ENQUEUED,
+    "syncGithubRepo": _ENQUEUED,
+    "listGithubDeliveries": {
+        "page": 1, "perPage": 50, "total": 1, "filteredTotal": 1,
+        "summary": {"processed": 1, "ignored": 0, "rejected": 0},
+        "deliveries": [
+            {
+                "deliveryId": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "receivedAt": _AT, "firstReceivedAt": _AT,
+                "owner": "acme", "repo": "web", "fullName": "acme/web", "event": "package", "action": "published",
+                "decision": "processed", "responseStatus": 200, "jobId": _CHECKS[0], "jobIds": _CHECKS,
+                "attemptCount": 1,
+            }
+        ],
+    },
+    "takeGithubDelivery": {
+        "ok": True, "attemptCount": 1, "jobIds": _CHECKS, "matchedServiceIds": [_SERVICE], "reusedJobIds": [],
+        "fallbackUsed": False, "jobId": _CHECKS[0],
+    },
+    "triggerWebhook": {"jobId": _JOB},
     "listIgnoreRules": {
         "rules": [
             {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from app.features.administration.welcome import COOKIE
 from e2e.quiet import PORT, QuietNetwork
 from e2e.server import Server
 from tests.lab.errors import LabUnavailable
@@ -90,10 +91,12 @@ def new_context(browser: Browser, server: Server) -> Iterator[NewContext]:
     """Makes browser contexts whose pages may not complain; what is expected to go wrong is named in `allow`."""
     made: list[tuple[BrowserContext, list[str]]] = []
 
-    def make(allow: tuple[str, ...] = (), **options: Any) -> BrowserContext:
+    def make(allow: tuple[str, ...] = (), *, newcomer: bool = False, **options: Any) -> BrowserContext:
         options.setdefault("base_url", server.url)
         options.setdefault("viewport", {"width": 1440, "height": 900})
         context = browser.new_context(**options)
+        if not newcomer:  # who has seen the deploy check in this session is not led to it
+            context.add_cookies([{"name": COOKIE, "value": "seen", "url": options["base_url"]}])
         context.set_default_timeout(20_000)
         context.set_default_navigation_timeout(30_000)
         problems: list[str] = []

@@ -36,28 +36,26 @@ class Outcome:
 
 CHECKS: Final = {
     "core.forward_auth_authorization_config": Spec(
-        "Somebody is named who may use Dockrev", "core", "Anybody who reaches this address could update containers."
+        "Access rules", "core", "Anybody who reaches this address could update containers."
     ),
     "core.forward_auth_request_authorization": Spec(
-        "This request was let in", "core", "Nobody can use Dockrev through the proxy."
+        "This request", "core", "Nobody can use Dockrev through the proxy."
     ),
-    "core.docker_engine": Spec("The Docker engine answers", "core", "Nothing can be discovered, checked or updated."),
-    "core.compose_access": Spec(
-        "Compose files can be read", "core", "Services whose files cannot be read cannot be updated."
-    ),
+    "core.docker_engine": Spec("Docker engine", "core", "Nothing can be discovered, checked or updated."),
+    "core.compose_access": Spec("Compose files", "core", "Services whose files cannot be read cannot be updated."),
     "core.service_image_ref_valid": Spec(
-        "Image references are valid", "core", "A service with a reference nobody can read is never checked."
+        "Image references", "core", "A service with a reference nobody can read is never checked."
     ),
-    "core.update_executor_ready": Spec("Compose can be run", "core", "Updates and rollbacks cannot be carried out."),
+    "core.update_executor_ready": Spec("Compose program", "core", "Updates and rollbacks cannot be carried out."),
     "feature.registry_auth": Spec(
-        "Registries have their logins", "feature", "Images of private registries cannot be checked or pulled."
+        "Registry logins", "feature", "Images of private registries cannot be checked or pulled."
     ),
-    "feature.notifications.email": Spec("E-mail is set up", "feature", "Messages by e-mail are lost."),
-    "feature.notifications.webhook": Spec("Webhook is set up", "feature", "Messages to the webhook are lost."),
-    "feature.notifications.telegram": Spec("Telegram is set up", "feature", "Messages over Telegram are lost."),
-    "feature.notifications.web_push": Spec("Web push is set up", "feature", "Devices get no pushes."),
+    "feature.notifications.email": Spec("E-mail", "feature", "Messages by e-mail are lost."),
+    "feature.notifications.webhook": Spec("Webhook", "feature", "Messages to the webhook are lost."),
+    "feature.notifications.telegram": Spec("Telegram", "feature", "Messages over Telegram are lost."),
+    "feature.notifications.web_push": Spec("Web push", "feature", "Devices get no pushes."),
     "feature.github_packages": Spec(
-        "GitHub packages are set up", "feature", "New images on GitHub are found only by the next check."
+        "GitHub packages", "feature", "New images on GitHub are found only by the next check."
     ),
 }
 GOOD: Final = "All required capabilities are available"
@@ -103,8 +101,8 @@ def compose_files(paths: Sequence[str], bad: Sequence[str]) -> Outcome:
             "fail",
             "no Compose file is known",
             "no stack was discovered yet",
-            "Start a Compose project on this host, or press Discover on the services page; containers without Compose "
-            "labels are not seen.",
+            "Start a Compose project on this host, or press Look for stacks on the services page; containers without "
+            "Compose labels are not seen.",
         )
     if bad:
         return Outcome(
