@@ -7,6 +7,7 @@ from app.features import (
     administration,
     backups,
     catalog,
+    hooks,
     jobs,
     notifications,
     overview,
@@ -28,5 +29,6 @@ INSTALLED: tuple[Feature, ...] = (
     administration.FEATURE,
     jobs.FEATURE,
     catalog.FEATURE,
+    hooks.FEATURE,
     overview.FEATURE,
 )

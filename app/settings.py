@@ -73,6 +73,8 @@ class Settings(EnvSettings):
     backup_dir: str | None = None
     telegram_api_url: str = "https://api.telegram.org"
     push_allowed_origins: frozenset[str] = frozenset()
+    webhook_secret: str | None = Field(default=None, repr=False)
+    github_api_url: str = "https://api.github.com"
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     log_level: str = "INFO"
     sandbox: bool = False
@@ -103,7 +105,7 @@ class Settings(EnvSettings):
             raise ValueError("must be origins like https://push.example, separated by commas")
         return found
 
-    @field_validator("telegram_api_url")
+    @field_validator("telegram_api_url", "github_api_url")
     @classmethod
     def _api_url(cls, value: str) -> str:
         if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:

@@ -3,6 +3,7 @@
     DockrevError
     ├── InvalidArgument      400  invalid_argument
     ├── AuthRequired         401  auth_required
+    ├── Unauthorized         401  unauthorized
     ├── Forbidden            403  forbidden
     ├── NotFound             404  not_found
     ├── MethodNotAllowed     405  method_not_allowed
@@ -45,6 +46,13 @@ class AuthRequired(DockrevError):
     """No accepted identity came with the request (spec §3.3)."""
 
     code = "auth_required"
+    status = 401
+
+
+class Unauthorized(DockrevError):
+    """A webhook came without its secret or signature (spec §3.4, §3.5)."""
+
+    code = "unauthorized"
     status = 401
 
 

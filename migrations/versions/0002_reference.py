@@ -13,11 +13,16 @@ def upgrade() -> None:
     """Forward."""
     _notifications()
     _versions()
+    _hooks()
 
 
 def downgrade() -> None:
     """Back."""
     for table in (
+        "github_packages_deliveries",
+        "github_packages_repos",
+        "github_packages_targets",
+        "github_packages_settings",
         "service_newer_versions",
         "repository_versions",
         "repository_tags",
@@ -165,3 +170,61 @@ def _versions() -> None:
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("service_id"),
     )
+
+
+def _hooks() -> None:
+    name = sa.Text(collation="NOCASE")
+    op.create_table(
+        "github_packages_settings",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("callback_url", sa.Text(), nullable=False),
+        sa.Column("pat", sa.Text(), nullable=True),
+        sa.Column("webhook_secret", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.Text(), nullable=True),
+        sa.CheckConstraint("id = 'default'", name="ck_github_packages_settings_singleton"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "github_packages_targets",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("input", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("owner", name, nullable=False),
+        sa.Column("warnings_json", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "github_packages_repos",
+        sa.Column("owner", name, nullable=False),
+        sa.Column("repo", name, nullable=False),
+        sa.Column("selected", sa.Boolean(), nullable=False),
+        sa.Column("webhook_state", sa.Text(), nullable=False),
+        sa.Column("webhook_job_id", sa.Text(), nullable=True),
+        sa.Column("hook_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_sync_at", sa.Text(), nullable=True),
+        sa.Column("last_audit_at", sa.Text(), nullable=True),
+        sa.Column("last_op", sa.Text(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("owner", "repo"),
+    )
+    op.create_table(
+        "github_packages_deliveries",
+        sa.Column("delivery_id", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.Text(), nullable=False),
+        sa.Column("first_received_at", sa.Text(), nullable=False),
+        sa.Column("owner", name, nullable=True),
+        sa.Column("repo", name, nullable=True),
+        sa.Column("event", sa.Text(), nullable=True),
+        sa.Column("action", sa.Text(), nullable=True),
+        sa.Column("decision", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("response_status", sa.Integer(), nullable=True),
+        sa.Column("job_id", sa.Text(), nullable=True),
+        sa.Column("job_ids_json", sa.Text(), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("delivery_id"),
+    )
+    op.create_index("ix_github_packages_deliveries_received_at", "github_packages_deliveries", ["received_at"])

@@ -307,6 +307,8 @@ def _services_total(job: JobRecord, tracks: Sequence[ServiceTrack]) -> int | Non
 
 
 def _target_name(job: JobRecord, names: Names) -> str | None:
+    if isinstance(about := job.payload.get("about"), str):  # no service: its room says what it is about
+        return about
     if job.service_id and job.service_id in names.services:
         return names.services[job.service_id][2]
     if job.stack_id:

@@ -60,6 +60,9 @@ def result_reason(status: JobStatus, summary: Mapping[str, Any]) -> ResultReason
             if raw and "left as it is" in raw:
                 detail = "The new container was left as it is: this service does not roll back by itself."
         return ResultReason(summary=head, detail=detail, raw=raw)
+    if failures := summary.get("hardFailures"):
+        head = f"{failures} of {summary.get('total', failures)} could not be done"
+        return ResultReason(summary=head, detail=str(summary.get("firstError", "")))
     error = str(summary.get("error", "")) or "The job ended without saying why"
     return ResultReason(summary=error, detail=str(summary.get("hint", "")))
 

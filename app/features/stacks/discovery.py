@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.adapters.engine import EngineError
 from app.core.background import every
 from app.core.clock import Clock
 from app.core.db import Database
+from app.core.errors import Conflict
 from app.core.events import EventBus
 from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, NewJob, Progress
 from app.features.stacks.effective import ModelReader
@@ -68,6 +70,39 @@ class Discovery:
     async def request(self, created_by: str, reason: str = "ui") -> str:
         """Start a scan as a job and return its id (spec §5.3); it waits for one that is under way."""
         return await self._jobs.submit(NewJob(JOB_TYPE, "all", created_by, reason))
+
+    async def request_or_join(
+        self,
+        *,
+        created_by: str,
+        reason: str,
+        summary: Mapping[str, Any],
+        join: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> tuple[str, bool]:
+        """Like `request`, but a scan that is under way is enough; returns its id and whether it was there already.
+
+        `summary` is what a new job tells from its start; `join` is given that of the other one and returns the members
+        to set.
+        """
+        new = NewJob(JOB_TYPE, "all", created_by, reason, summary=summary)
+        while True:
+            async with self._db.transaction() as session:
+                if (existing := await self._under_way(session)) is not None:
+                    await self._jobs.amend(session, existing, join)
+                    return existing, True
+            try:
+                return await self._jobs.submit(new, guard=self._only_one), False
+            except Conflict:  # somebody was faster: join that one
+                continue
+
+    async def _only_one(self, session: AsyncSession) -> None:
+        if (existing := await self._under_way(session)) is not None:
+            raise Conflict("discovery already running", details={"existingJobId": existing})
+
+    async def _under_way(self, session: AsyncSession) -> str | None:
+        """A scan that still looks; a sweep's job only tells what was seen before."""
+        active = await self._jobs.store.active(session, (JOB_TYPE,))
+        return next((job.id for job in active if "scan" not in job.payload), None)
 
     async def _run_job(self, ctx: JobContext) -> JobOutcome:
         document = ctx.job.payload.get("scan")

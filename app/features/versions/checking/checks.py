@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.clock import Clock
 from app.core.errors import Conflict, InvalidArgument
-from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, NewJob, Progress
+from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome, JobRecord, NewJob, Progress
 from app.features.stacks import Scope, ServiceRecord, Stacks
 from app.features.versions.checking.checker import Checker, Order, Reporter
 from app.features.versions.inference.queue import Reason
@@ -55,11 +55,15 @@ class Checks:
         service_id: str | None = None,
         created_by: str = "unknown",
         reason: str = "ui",
+        job_id: str = "",
+        alone: bool = True,
+        summary: Mapping[str, Any] | None = None,
     ) -> str:
         """Start a check in the background; returns its job id.
 
-        Raises InvalidArgument for a missing id, NotFound for an unknown one, Conflict `check already running` with
-        `existingJobId` when one of the same scope and ids runs; after two hours that one is taken for dead.
+        Raises InvalidArgument for a missing id, NotFound for an unknown one, and, unless `alone` is false, Conflict
+        `check already running` with `existingJobId` when one of the same scope and ids runs; after two hours that one
+        is taken for dead. `job_id` and `summary` are those of `NewJob`.
         """
         check_scope(scope, stack_id, service_id)
         stack_id = stack_id if scope == "stack" else None
@@ -74,21 +78,59 @@ class Checks:
                 created_by=created_by,
                 reason=reason,
                 targets=[(service.stack_id, service.id) for service in services] if scope != "all" else (),
+                id=job_id,
+                summary=summary or {},
             ),
-            guard=self._guard(scope, stack_id, service_id),
+            guard=self._guard(scope, stack_id, service_id) if alone else None,
         )
+
+    async def start_or_join(
+        self,
+        service_id: str,
+        *,
+        created_by: str,
+        reason: str,
+        summary: Mapping[str, Any],
+        join: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> tuple[str, bool]:
+        """Check one service, or add to the summary of the check of it that is under way (spec §9.5).
+
+        Returns the job's id and whether it was there already; `join` is given that one's summary and returns the
+        members to set. Raises NotFound.
+        """
+        while True:
+            async with self._jobs.db.transaction() as session:
+                existing = await self._under_way(session, "service", None, service_id)
+                if existing is not None:
+                    await self._jobs.amend(session, existing.id, join)
+                    return existing.id, True
+            try:
+                job_id = await self.start(
+                    "service", service_id=service_id, created_by=created_by, reason=reason, summary=summary
+                )
+            except Conflict:  # somebody was faster: join that one
+                continue
+            return job_id, False
 
     def _guard(self, scope: str, stack_id: str | None, service_id: str | None) -> Callable[[AsyncSession], Any]:
         async def guard(session: AsyncSession) -> None:
-            for job in await self._jobs.store.active(session, (CHECK,)):
-                if (job.scope, job.stack_id, job.service_id) != (scope, stack_id, service_id):
-                    continue
-                if self._clock.now() - job.created_at > STALE_AFTER:
-                    await self._jobs.fail_stale(session, job.id, "stale_check")
-                    continue
-                raise Conflict("check already running", details={"existingJobId": job.id})
+            existing = await self._under_way(session, scope, stack_id, service_id)
+            if existing is not None:
+                raise Conflict("check already running", details={"existingJobId": existing.id})
 
         return guard
+
+    async def _under_way(
+        self, session: AsyncSession, scope: str, stack_id: str | None, service_id: str | None
+    ) -> JobRecord | None:
+        """The check of exactly this scope that runs; one that is taken for dead is ended."""
+        for job in await self._jobs.store.active(session, (CHECK,)):
+            if (job.scope, job.stack_id, job.service_id) != (scope, stack_id, service_id):
+                continue
+            if self._clock.now() - job.created_at <= STALE_AFTER:
+                return job
+            await self._jobs.fail_stale(session, job.id, "stale_check")
+        return None
 
     async def recheck(self, service_ids: Sequence[str], ctx: JobContext | None = None) -> list[Rechecked]:
         """Examine services again after they were changed (spec §7.8 "After success").
