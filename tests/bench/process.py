@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from app.features.administration.welcome import COOKIE
 from tests.lab.errors import LabError
 from tests.lab.packages import PROJECT
 from tests.lab.registry import free_port
@@ -43,7 +44,9 @@ class Dockrev:
             "DOCKREV_BACKUP_DIR": str(folder / "backups"),
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers={"User-Agent": "bench"})
+        # As of somebody who has seen the deploy check in this session: a newcomer's first page is another one.
+        seen = {"User-Agent": "bench", "Cookie": f"{COOKIE}=1"}
+        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=seen)
 
     def __enter__(self) -> Dockrev:
         self.start()
