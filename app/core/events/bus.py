@@ -25,7 +25,8 @@ class Event:
 class EntitiesChanged(Event):
     """Something a page may show has changed: invalidation only, never state (spec §6.6).
 
-    `domain` is one of `services`, `stacks`, `jobs`, `inference`, `engine`; `ids` may be empty for "all of them".
+    `domain` is one of `services`, `stacks`, `jobs`, `inference`, `engine`, `notifications`; `ids` may be empty for "all
+    of them".
     """
 
     domain: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, literal, update
+from sqlalchemy import delete, func, literal, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -150,7 +150,7 @@ async def set_display(session: AsyncSession, announcement_id: int, current: str,
     )
 
 
-async def settle_announcements(session: AsyncSession, event: str, now: datetime) -> None:
+async def settle(session: AsyncSession, event: str, now: datetime) -> None:
     """After an attempt: `sent` as soon as one channel took it, `failed` when none did and none is tried any more."""
     if not event.startswith(_CHECK):
         return
@@ -167,6 +167,13 @@ async def settle_announcements(session: AsyncSession, event: str, now: datetime)
     elif all(row.state is DeliveryState.FAILED for row in rows):
         error = next((row.last_error for row in rows if row.last_error), None)
         await session.exec(change.values(status=AnnouncementStatus.FAILED, last_error=error))
+
+
+async def purge(session: AsyncSession, before: datetime) -> None:
+    """Forget what was overtaken or reached nobody, and is old."""
+    closed = col(NewVersionNotificationRow.status).not_in(OPEN)
+    old = col(NewVersionNotificationRow.created_at) < before
+    await session.exec(delete(NewVersionNotificationRow).where(closed, old))
 
 
 def _announcement(row: NewVersionNotificationRow) -> Announcement:

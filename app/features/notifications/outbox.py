@@ -21,7 +21,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.jobs import Job, JobLog
 from app.core.jobs.context import clean_line
-from app.features.notifications.announcements import settle_announcements
+from app.features.notifications import announcements
 from app.features.notifications.models import DeliveryRow, DeliveryState, WebPushSubscriptionRow
 from app.features.notifications.payload import for_channel
 
@@ -29,6 +29,7 @@ FIRST_WAIT: Final = 30.0
 LONGEST_WAIT: Final = 3600.0
 GIVE_UP: Final = timedelta(days=1)
 KEPT: Final = timedelta(days=30)
+ANNOUNCEMENTS_KEPT: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class Outbox:
                 line = await _log_line(session, row, None if final else wait)
                 if line:
                     session.add(JobLog(job_id=delivery.job_id, ts=now, level=line[0], msg=clean_line(line[1])))
-            await settle_announcements(session, delivery.event, now)
+            await announcements.settle(session, delivery.event, now)
         return final
 
     async def record(self, event: str, payload: Mapping[str, Any], channel: str, target: str, outcome: Outcome) -> None:
@@ -222,9 +223,10 @@ class Outbox:
         return found
 
     async def purge(self) -> int:
-        """Forget settled deliveries after 30 days."""
+        """Forget settled deliveries after 30 days, and closed announcements after half a year."""
         final = (DeliveryState.DELIVERED, DeliveryState.FAILED)
         async with self._db.transaction() as session:
+            await announcements.purge(session, self._clock.now() - ANNOUNCEMENTS_KEPT)
             gone = await session.exec(
                 delete(DeliveryRow).where(
                     col(DeliveryRow.state).in_(final), col(DeliveryRow.created_at) < self._clock.now() - KEPT

@@ -344,3 +344,9 @@ def test_importing_the_adapter_loads_no_library_that_sends() -> None:
         "import aiohttp; assert aiohttp.ClientSession"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_server_that_tells_nobody_loads_none_of_them() -> None:
+    heavy = "{'httpx', 'aiosmtplib', 'pywebpush', 'py_vapid', 'cryptography', 'aiohttp', 'http_ece'}"
+    code = f"import sys, app.main; found = {heavy} & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

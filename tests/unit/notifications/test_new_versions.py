@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -168,6 +168,23 @@ async def test_killed_between_reserving_and_telling(
     again = await house.restart()
     await again.tell()
     assert len(end.seen) == 1 and await statuses(house) == ["sent", "sent"]
+
+
+async def test_old_deliveries_and_closed_announcements_are_forgotten(house: House, end: HttpEnd) -> None:
+    await house.webhook()
+    await two_services(house)
+    await house.room.check(reason="schedule")
+    await house.tell()
+    house.room.registry.push(REPO, "latest", "web-old")
+    await house.room.check(reason="schedule")
+    await house.tell()
+    assert sorted(await statuses(house)) == ["sent", "superseded"]
+    house.room.time.ahead += timedelta(days=31)
+    assert await house.outbox.purge() == 1
+    assert len(await house.announced()) == 2
+    house.room.time.ahead += timedelta(days=150)
+    await house.outbox.purge()
+    assert await statuses(house) == ["sent"], "what is open is never forgotten: it would be told again"
 
 
 def snapshot(*tags: str) -> Snapshot:
