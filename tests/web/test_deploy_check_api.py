@@ -231,6 +231,9 @@ async def test_a_browser_is_led_once_per_session(tmp_path: Path) -> None:
         assert again.status_code == 200 and "refresh" not in again.headers
         client.cookies.delete("dockrev_welcome")  # another session of a browser that was here before
         assert (await client.get("/", headers=BROWSER)).status_code == 303
+        client.cookies.delete("dockrev_welcome")
+        await client.get("/deploy-check", headers=BROWSER)
+        assert (await client.get("/", headers=BROWSER)).status_code == 200, "who has seen it is not led to it"
 
 
 async def test_who_is_not_led(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 from tests.web.test_contract import running
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "User-Agent": "Mozilla/5.0"}
-PAGES = ["/", "/services", "/queue", "/version-inference", "/updates/new?scope=all"]
+PAGES = [
+    "/", "/services", "/queue", "/version-inference", "/updates/new?scope=all", "/settings", "/deploy-check",
+]  # fmt: skip
 NOWHERE = ["/services/stk_none/svc_none", "/stacks/stk_none", "/queue/job_none", "/nothing/at/all"]
 
 

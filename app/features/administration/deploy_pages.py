@@ -11,9 +11,10 @@ from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import read_form
 from app.core.web.openapi import UNAUTHORISED
-from app.core.web.view import Pages, View
+from app.core.web.view import Pages, View, shape
 from app.features.administration.deploy_check import DeployCheck
 from app.features.administration.deploy_schemas import DeployPage, ReportOut
+from app.features.administration.welcome import SEEN
 from app.features.preferences import Preferences, Sections
 
 AnyRequest = Request[Any, Any, Any]
@@ -47,7 +48,10 @@ async def deploy_page(
         never_auto_open=welcome.never_auto_open,
         sections=sections.links(),
     )
-    return await pages.show(request, content, "deploy/deploy_check.html", topics=("jobs", "engine"))
+    view = await pages.show(request, content, "deploy/deploy_check.html", topics=("jobs", "engine"))
+    if shape(request) == "page":
+        view.set_cookie(SEEN)
+    return view
 
 
 @post("/deploy-welcome", status_code=200, include_in_schema=False)

@@ -47,7 +47,6 @@ class DeployPage(ApiModel):
 
     report: ReportOut
     never_auto_open: bool
-    first_visit: bool = False
     sections: list[SectionLink] = []
 
     def of(self, status: str) -> list[CheckOut]:

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 COOKIE: Final = "dockrev_welcome"
+SEEN: Final = Cookie(key=COOKIE, value="seen", path="/", httponly=True, samesite="lax")
+"""For the session: nobody is led to what they have seen."""
+
 ONCE_MORE: Final = "welcome"
 FIRST_LOOK_SECONDS: Final = 3.0
 FRESH_SECONDS: Final = 60.0
@@ -45,8 +48,7 @@ class Welcome:
         """The redirect for this request to the overview, or None."""
         if not await self._wanted(request) or CSRF_COOKIE not in request.cookies:
             return None
-        seen = Cookie(key=COOKIE, value="seen", path="/", httponly=True, samesite="lax")
-        return Redirect("/deploy-check", status_code=303, cookies=[seen])
+        return Redirect("/deploy-check", status_code=303, cookies=[SEEN])
 
     async def invite(self, request: AnyRequest, answer: Response[Any]) -> None:
         """Ask a browser that came without cookies to come back once."""

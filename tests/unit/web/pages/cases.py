@@ -15,7 +15,7 @@ from app.features.catalog import plan_schemas as p
 from app.features.catalog import schemas as c
 from app.features.jobs import schemas as j
 from app.features.versions import page_schemas as v
-from tests.unit.web.pages import base, catalog, hostile, jobs, notifications, overview
+from tests.unit.web.pages import base, catalog, hostile, jobs, notifications, overview, settings
 from tests.unit.web.pages.base import EVIL, NOW
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -55,7 +55,14 @@ _INFERENCE, _UPDATE, _REFUSED = (
     "errors/unauthorised.html",
 )
 
+_SETTINGS, _DEPLOY = "settings/settings.html", "deploy/deploy_check.html"
+
 CASES: dict[str, Case] = {
+    "settings": Case(_SETTINGS, lambda: {"page": settings.settings_page()}),
+    "settings refused": Case(_SETTINGS, lambda: {"page": settings.settings_refused()}),
+    "settings hostile": Case(_SETTINGS, lambda: {"page": settings.settings_hostile()}),
+    "deploy check": Case(_DEPLOY, lambda: {"page": settings.deploy_page()}),
+    "deploy check hostile": Case(_DEPLOY, lambda: {"page": settings.deploy_hostile()}),
     "overview": Case(_OVERVIEW, lambda: {"page": overview.overview()}),
     "overview 50": Case(_OVERVIEW, lambda: {"page": overview.overview(50)}),
     "overview empty": Case(_OVERVIEW, lambda: {"page": overview.overview_empty()}),
