@@ -139,7 +139,8 @@ def test_a_wrong_value_is_said_and_not_saved(new_context: NewContext, told: Serv
     screen.open(HERE)
     page.get_by_label("Contact").fill("nobody")
     screen.card("webPush").get_by_role("button", name="Save", exact=True).click()
-    expect(screen.toasts.first).to_contain_text("mailto:", timeout=SOON)
+    expect(page.locator("#vapid-subject-error")).to_contain_text("mailto:", timeout=SOON)
+    expect(page.get_by_label("Contact")).to_have_attribute("aria-invalid", "true")
     expect(screen.card("webPush").locator("[data-card-state]")).to_have_text("Not saved", timeout=SOON)
 
 

@@ -105,10 +105,15 @@ def _checked(field: str, value: str | None, stored: str | None, check: Callable[
     try:
         check(value)
     except NotifyError as error:
-        raise InvalidArgument(f"{field}: {error.message}", hint=error.hint, details={"field": field}) from error
+        raise _refused(field, error.message, error.hint) from error
     except ValueError as error:
-        raise InvalidArgument(f"{field}: {error}", details={"field": field}) from error
+        raise _refused(field, str(error)) from error
     return value
+
+
+def _refused(field: str, problem: str, hint: str = "") -> InvalidArgument:
+    """`error` is what is said beside the field itself."""
+    return InvalidArgument(f"{field}: {problem}", hint=hint, details={"field": field, "error": problem})
 
 
 def _one_word(text: str) -> None:
