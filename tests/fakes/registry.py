@@ -47,6 +47,8 @@ class FakeRegistry(RegistryClient):
         self.manifests: dict[str, StoredManifest] = {}
         self.failing: dict[str, RegistryError] = {}
         self.cooling: set[str] = set()
+        self.sizes: dict[str, int] = {}
+        self.told: set[str] = set()
         self.calls: Counter[str] = Counter()
         self.asked: list[str] = []
         self.delay = 0.0
@@ -127,6 +129,15 @@ class FakeRegistry(RegistryClient):
         if ref.repo not in self.repos:
             raise ManifestUnknown(f"{ref.repo} does not exist at the registry")
         return sorted(self.repos[ref.repo])
+
+    async def download_size(
+        self, ref: ImageRef, digest: str, running: str | None = None, *, ask: bool, background: bool = False
+    ) -> int | None:
+        """What `sizes` says, once it was asked for."""
+        if ask:
+            await self._asked("size", ref, digest, background)
+            self.told.add(digest)
+        return self.sizes.get(digest) if digest in self.told else None
 
     async def image_labels(self, ref: ImageRef, digest: str, *, background: bool = False) -> ImageLabels:
         await self._asked("labels", ref, digest, background)

@@ -172,6 +172,21 @@ class RegistryClient:
             stored = await self._stored(ref, child, background)
         return labels_of(stored)
 
+    async def download_size(
+        self, ref: ImageRef, digest: str, running: str | None = None, *, ask: bool, background: bool = False
+    ) -> int | None:
+        """Bytes of an image's compressed layers for this host, without those the running image shares, as far as they
+        are known. That is the most a pull can need: other images may have some of them too. None: not known.
+
+        Without `ask` from memory alone. With it by one or two GETs, each of which counts as a pull, once ever.
+        """
+        image = await self._layered(ref, digest.lower(), ask, background)
+        if image is None or image.layers is None:
+            return None
+        here = await self._layered(ref, running.lower(), False, background) if running else None
+        shared = (here.layers or {}) if here else {}
+        return sum(size for layer, size in image.layers.items() if layer not in shared)
+
     def warm(self, registry: str, names: Collection[str]) -> None:
         """Say which repositories (`ImageRef.name`) of a registry come next, so that one token can serve many.
 
@@ -271,13 +286,31 @@ class RegistryClient:
         async with lock:
             found = await self.store.manifest(digest)
             if found is None:
-                answer = await self._manifest_request(ref, "GET", digest, None, background)
-                _expect_ok(answer, ref, digest)
-                verify(answer.body, digest)
-                found = parse_manifest(answer.body, digest, _media_type(answer))
+                found = await self._fetched(ref, digest, background)
                 self.store.remember_manifest(found)
             if config and not found.is_index and not found.config_known:
                 found = await self._with_config(ref, found, background)
+        return found
+
+    async def _fetched(self, ref: ImageRef, digest: str, background: bool) -> StoredManifest:
+        answer = await self._manifest_request(ref, "GET", digest, None, background)
+        _expect_ok(answer, ref, digest)
+        verify(answer.body, digest)
+        return parse_manifest(answer.body, digest, _media_type(answer))
+
+    async def _layered(
+        self, ref: ImageRef, digest: str, ask: bool, background: bool, *, inside: bool = False
+    ) -> StoredManifest | None:
+        """The single manifest behind a digest; of an index the host's child. None when it is not at hand."""
+        found = await self.store.manifest(digest)
+        if found is None and ask:
+            found = await self._stored(ref, digest, background, config=False)
+        if found is not None and found.is_index:
+            child = view(found, self.host_platform).platform_digest
+            return await self._layered(ref, child, ask, background, inside=True) if child and not inside else None
+        if found is not None and found.layers is None and ask:  # kept by a Dockrev that did not note layers
+            found = replace(found, layers=(await self._fetched(ref, digest, background)).layers)
+            self.store.remember_manifest(found)
         return found
 
     async def _with_config(self, ref: ImageRef, manifest: StoredManifest, background: bool) -> StoredManifest:

@@ -27,6 +27,9 @@ _LABEL_SOURCE = "org.opencontainers.image.source"
 # An index lists a handful of platforms; labels are a few lines. More is an attack on our memory or database.
 _MAX_CHILDREN = 200
 _MAX_LABELS = 100
+_MAX_LAYERS = 500
+_MAX_SIZE = 1 << 50
+_LAYER_KEY = 16  # enough to tell the layers of two images of one repository apart
 _MAX_LABEL_LENGTH = 2048
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -114,7 +117,13 @@ def parse_manifest(body: bytes, digest: str, content_type: str) -> StoredManifes
     if isinstance(config, dict) and isinstance(data.get("layers"), list):
         config_digest = config.get("digest")
         known = isinstance(config_digest, str) and is_digest(config_digest)
-        return StoredManifest(digest, str(declared), False, config_digest=config_digest if known else None)
+        return StoredManifest(
+            digest,
+            str(declared),
+            False,
+            config_digest=config_digest if known else None,
+            layers=_layers(data["layers"]),
+        )
     raise BadManifest(
         "the registry sent a kind of manifest Dockrev does not read",
         hint="Images pushed with Docker before 1.10 use an old format; push the image again.",
@@ -152,6 +161,17 @@ def _children(entries: Any) -> dict[str, str]:
         # Windows lists one child per os.version; the first is the newest and as good as any here.
         found.setdefault(platform_key(os, architecture, _text(platform.get("variant"))), entry["digest"])
     return found
+
+
+def _layers(entries: list[Any]) -> dict[str, int] | None:
+    """Bytes by layer; None when one of them has no size one could add up."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        digest, size = (entry.get("digest"), entry.get("size")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(digest, str) or not is_digest(digest) or type(size) is not int or not 0 <= size < _MAX_SIZE:
+            return None
+        found[digest.partition(":")[2][:_LAYER_KEY]] = size
+    return found if len(found) <= _MAX_LAYERS else None
 
 
 def _labels(labels: Any) -> dict[str, str]:

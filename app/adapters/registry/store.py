@@ -29,7 +29,8 @@ class StoredManifest:
 
     `children` maps `os/arch[/variant]` to the digest of the child (an index); attestations are not in it.
     `platform`, `labels` and `created` come from the config blob of a single manifest and are only true facts when
-    `config_known`: some registries refuse the blob, and then the next caller tries again.
+    `config_known`: some registries refuse the blob, and then the next caller tries again. `layers` maps the beginning
+    of a compressed layer's digest to its bytes; None for an index, and where they were not noted yet.
     """
 
     digest: str
@@ -41,6 +42,7 @@ class StoredManifest:
     platform: str | None = None
     created: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    layers: dict[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the digest, which is the key it is stored under."""

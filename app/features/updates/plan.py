@@ -40,8 +40,8 @@ class PlannedBackup:
 class PlannedService:
     """One service with exactly the target to send. `health_s` is the longest the health gate would wait; None when
     the container could not be read. `recreated_with` live in its network, `restarted_after` depend on it with
-    `restart: true` and run. `away` was measured in earlier updates. `pull_bytes` is 0 when the image is here already,
-    else None: registries tell the size of a download only in manifests that Dockrev does not keep."""
+    `restart: true` and run. `away` was measured in earlier updates. `pull_bytes` is the most a pull can need: 0 when
+    the image is here already, None while the registry has not told."""
 
     service_id: str
     service_name: str
@@ -121,7 +121,7 @@ class Planner:
         targets: list[PlannedService] = []
         for stack in sorted(stack_list, key=lambda stack: stack.name):
             targets += await self._stack(stack, chosen, records, offers, defaults, alone=service_id is not None)
-        targets = await self._measured(targets, service_id)
+        targets = await self._measured(targets, records, service_id)
         idle = [target.service_name for target in targets if target.running is False]
         if idle:
             left["not_running"] = idle
@@ -142,21 +142,28 @@ class Planner:
             checked_at=min(checked, default=None),
         )
 
-    async def _measured(self, targets: Sequence[PlannedService], service_id: str | None) -> list[PlannedService]:
-        """With what is known of download and time: what is here, and what earlier updates took."""
+    async def _measured(
+        self, targets: Sequence[PlannedService], records: Mapping[str, VersionRecord], service_id: str | None
+    ) -> list[PlannedService]:
+        """With what is known of download and time: what is here, what the registry told, what earlier updates took.
+
+        Only a plan of one service asks the registry: a manifest may count as a pull.
+        """
         if not targets:
             return []
         here: set[str] = set()
         with suppress(EngineError):
             here = {ref.partition("@")[2] for image in await self.engine.images() for ref in image.repo_digests}
         summaries = await earlier_summaries(self.jobs, service_id)
-        return [
-            replace(
-                one,
-                away=away(summaries, one.service_id),
-                pull_bytes=0 if one.target_digest in here else None,
-            )
+        sizes = [
+            0
+            if one.target_digest in here
+            else await self.versions.download_size(records[one.service_id], ask=service_id is not None)
             for one in targets
+        ]
+        return [
+            replace(one, away=away(summaries, one.service_id), pull_bytes=size)
+            for one, size in zip(targets, sizes, strict=True)
         ]
 
     async def _stack(

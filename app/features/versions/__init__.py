@@ -23,6 +23,7 @@ from app.features.versions.checking.checks import CHECK, Checks, check_scope
 from app.features.versions.checking.runtime_scan import RUNTIME_SCAN, RuntimeScans
 from app.features.versions.controllers import HANDLERS, read_overview
 from app.features.versions.digest_tags import DigestTags, DigestTagsNow, Pending, RefreshAccepted
+from app.features.versions.downloads import Downloads
 from app.features.versions.evidence import Evidence
 from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.overview import Overview, OverviewRow, overview
@@ -131,7 +132,8 @@ def _setup(container: Container) -> None:
     book = container.put(TagBook, TagBook(db, clock, client))
     inference = container.put(Inference, Inference(db, bus, clock, client, evidence, book))
     rows = container.put(NewerRows, NewerRows(db, clock))
-    container.put(Versions, Versions(evidence, inference, rows, settings.image_repo))
+    downloads = container.put(Downloads, Downloads(client, store, bus))
+    container.put(Versions, Versions(evidence, inference, rows, downloads, settings.image_repo))
     _newer(container)
     container.put(DigestTags, DigestTags(stacks, evidence, inference, client, clock))
     checker = Checker(
@@ -221,6 +223,7 @@ async def _start(container: Container) -> None:
 
 async def _stop(container: Container) -> None:
     """What was learnt of hosts and tags since the last job is kept."""
+    await container.get(Downloads).stop()
     with suppress(DockrevError):
         await container.get(DatabaseStore).flush()
 

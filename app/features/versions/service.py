@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.features.stacks import ServiceRecord
 from app.features.versions import rules
+from app.features.versions.downloads import Downloads
 from app.features.versions.evidence import Evidence
 from app.features.versions.inference.fold import keys_of
 from app.features.versions.inference.state import service_state
@@ -18,8 +19,11 @@ from app.features.versions.records import Discovery, Snapshot, VersionInference,
 class Versions:
     """Reads of the versions room; every method is one or two queries however many services."""
 
-    def __init__(self, evidence: Evidence, inference: Inference, newer: NewerRows, image_repo: str) -> None:
+    def __init__(
+        self, evidence: Evidence, inference: Inference, newer: NewerRows, downloads: Downloads, image_repo: str
+    ) -> None:
         self._evidence = evidence
+        self._downloads = downloads
         self._newer = newer
         self._inference = inference
         self._image_repo = image_repo
@@ -64,6 +68,18 @@ class Versions:
         keys = [self._inference.key(record.image_repo, digest) for digest in record.digests]
         found = await self._inference.snapshots.many(keys)
         return {key.digest: snapshot for key, snapshot in found.items()}
+
+    async def download_size(self, record: VersionRecord, *, ask: bool = False) -> int | None:
+        """The most bytes that pulling the candidate needs; None while it is not known.
+
+        With `ask` the registry is asked in the background when it is not known; pages hear of the answer.
+        """
+        if record.candidate_digest is None:
+            return None
+        size = await self._downloads.size(record.image_ref, record.candidate_digest, record.current_digest)
+        if size is None and ask:
+            self._downloads.look_up(record.service_id, record.image_ref, record.candidate_digest)
+        return size
 
     def is_dockrev(self, image_ref: str) -> bool:
         """Whether this is Dockrev's own service, which only the supervisor replaces (spec §2.1)."""

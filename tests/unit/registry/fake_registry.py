@@ -80,6 +80,7 @@ class FakeRegistry:
         variant: str = "",
         salt: str = "",
         labels: dict[str, str] | None = None,
+        layers: dict[str, object] | None = None,
     ) -> str:
         config: dict[str, Any] = {
             "os": "linux",
@@ -92,7 +93,12 @@ class FakeRegistry:
             config["variant"] = variant
         config_digest = self.put("application/vnd.oci.image.config.v1+json", json.dumps(config).encode())
         body = json.dumps(
-            {"schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "config": {"digest": config_digest, "size": 1}}
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "layers": [{"digest": digest_of(text.encode()), "size": size} for text, size in (layers or {}).items()],
+                "config": {"digest": config_digest, "size": 1},
+            }
         ).encode()
         digest = self.put(MANIFEST, body)
         self.repos.setdefault(repo, {})
@@ -100,11 +106,13 @@ class FakeRegistry:
             self.repos[repo][tag] = digest
         return digest
 
-    def index(self, repo: str, tag: str, platforms: list[str], salt: str = "") -> str:
+    def index(
+        self, repo: str, tag: str, platforms: list[str], salt: str = "", layers: dict[str, object] | None = None
+    ) -> str:
         entries = []
         for platform in platforms:
             os, arch, *variant = platform.split("/")
-            child = self.single(repo, "", arch=arch, variant="".join(variant), salt=salt)
+            child = self.single(repo, "", arch=arch, variant="".join(variant), salt=salt, layers=layers)
             wanted = {"os": os, "architecture": arch} | ({"variant": variant[0]} if variant else {})
             entries.append({"mediaType": MANIFEST, "digest": child, "size": 1, "platform": wanted})
         entries.append({"digest": digest_of(b"att"), "platform": {"os": "unknown", "architecture": "unknown"}})

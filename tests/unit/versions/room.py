@@ -20,6 +20,7 @@ from app.features.versions.checking.checker import Checker
 from app.features.versions.checking.checks import Checks
 from app.features.versions.checking.runtime_scan import RuntimeScans
 from app.features.versions.digest_tags import DigestTags
+from app.features.versions.downloads import Downloads
 from app.features.versions.evidence import Evidence
 from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.worker import Inference
@@ -225,7 +226,7 @@ async def build(folder: Path) -> Room:
         evidence=evidence,
         ignore=ignore,
         inference=inference,
-        versions=Versions(evidence, inference, rows, "ghcr.io/ivanli-cn/dockrev"),
+        versions=Versions(evidence, inference, rows, Downloads(registry, store, bus), "ghcr.io/ivanli-cn/dockrev"),
         newer=newer,
         lists=VersionLists(stacks, evidence, book, known, rows, newer, jobs.store, clock),
         digest_tags=DigestTags(stacks, evidence, inference, registry, clock),
