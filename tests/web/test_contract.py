@@ -80,6 +80,8 @@ ROUTES = [
     ("GET", "/deploy-check", "forward"),
     ("GET", "/events", "forward"),
     ("POST", "/checks", "forward"),
+    ("POST", "/settings/backups", "forward"),
+    ("POST", "/deploy-welcome", "forward"),
 ]
 BODIES: dict[str, Any] = {
     f"/api/services/{SVC}/version-inference/refresh": {"digest": "sha256:aa"},

@@ -267,7 +267,7 @@ async def test_resolving_an_owner(at: House) -> None:
         ("acme/web", False, "public", True),
     ]  # fmt: skip
     assert found["repos"][0]["lastActivityAt"] == "2026-04-28T07:12:00Z"
-    assert len(found["warnings"]) == 1 and "archived" in found["warnings"][0]
+    assert len(found["warnings"]) == 1 and "1 of 3" in found["warnings"][0]
 
 
 async def test_resolve_says_what_is_wrong(at: House) -> None:

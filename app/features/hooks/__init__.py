@@ -11,19 +11,21 @@ from app.core.db import Database
 from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine, JobRecord
-from app.features.hooks import controllers, webhook_controllers
+from app.features.hooks import controllers, page_controllers, webhook_controllers
 from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.intake import Intake
 from app.features.hooks.jobs import Anomalies, WebhookJobs
 from app.features.hooks.lookup import Lookup
+from app.features.hooks.pages import HookPages
 from app.features.hooks.records import RepoRecord
 from app.features.hooks.service import GithubPackages
 from app.features.hooks.settings import HookSettings
 from app.features.hooks.tracked import TrackedRepos
 from app.features.hooks.trigger import Trigger
 from app.features.hooks.work import Result
+from app.features.jobs import JobReads
 from app.features.notifications import Notifications, RepoAnomaly
-from app.features.preferences import GHCR_AUDIT, Readiness, ReadinessBoard
+from app.features.preferences import GHCR_AUDIT, Preferences, Readiness, ReadinessBoard, Sections
 from app.features.schedules import ScheduledActions
 from app.features.stacks import Discovery, Stacks
 from app.features.updates import Updates
@@ -72,6 +74,20 @@ def _setup(container: Container) -> None:
             bus=bus,
         ),
     )
+    container.put(
+        HookPages,
+        HookPages(
+            packages=container.get(GithubPackages),
+            deliveries=deliveries,
+            stacks=stacks,
+            job_reads=container.get(JobReads),
+            preferences=container.get(Preferences),
+            sections=container.get(Sections),
+            clock=clock,
+            api_url=settings.github_api_url,
+        ),
+    )
+    container.get(Sections).add("github-packages")
     container.put(Trigger, Trigger(checks, container.get(Updates), settings.webhook_secret))
     container.get(ScheduledActions).add(GHCR_AUDIT, webhooks.audit)
     container.get(ReadinessBoard).add(READINESS, lambda: _readiness(stored, repos))
@@ -108,12 +124,13 @@ async def _start(container: Container) -> None:
 FEATURE = Feature(
     name="hooks",
     setup=_setup,
-    handlers=(*controllers.HANDLERS, *webhook_controllers.HANDLERS),
+    handlers=(*controllers.HANDLERS, *webhook_controllers.HANDLERS, *page_controllers.HANDLERS),
     provides={
         "github_packages": GithubPackages,
         "deliveries": Deliveries,
         "intake": Intake,
         "trigger": Trigger,
+        "hook_pages": HookPages,
     },
     start=_start,
 )

@@ -12,8 +12,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from app.core.web.auth import identity_of
 from app.core.web.openapi import UNAUTHORISED, ErrorOut, OkOut
 from app.core.web.paging import parse_number
-from app.features.hooks import schemas
-from app.features.hooks.rules.secrets import masked
+from app.features.hooks import outputs, schemas
 from app.features.hooks.service import GithubPackages
 from app.features.hooks.tracked import selected_filter
 
@@ -53,18 +52,7 @@ async def settings_get(github_packages: NamedDependency[GithubPackages]) -> sche
     """Token and webhook secret are masked, and left out when there are none."""
     settings = await github_packages.settings.read()
     repos = await github_packages.repos.page(per_page=1)
-    return schemas.GithubSettingsOut(
-        enabled=settings.enabled,
-        callback_url=settings.callback_url,
-        targets=[
-            schemas.TargetOut(input=each.input, kind=each.kind, owner=each.owner, warnings=list(each.warnings))
-            for each in await github_packages.settings.targets()
-        ],
-        repos_total=repos.total,
-        repos_selected_total=repos.selected_total,
-        pat_masked=masked(settings.pat),
-        secret_masked=masked(settings.secret),
-    )
+    return outputs.settings_out(settings, await github_packages.settings.targets(), repos)
 
 
 @put(
@@ -111,14 +99,7 @@ async def repo_list(
         page=parse_number("page", page, default=1, low=1, high=1_000_000),
         per_page=parse_number("perPage", per_page, default=50, low=1, high=200),
     )
-    return schemas.RepoListOut(
-        page=found.page,
-        per_page=found.per_page,
-        total=found.total,
-        filtered_total=found.filtered_total,
-        selected_total=found.selected_total,
-        repos=[schemas.RepoOut.of(repo) for repo in found.repos],
-    )
+    return outputs.repos_out(found)
 
 
 @post(
@@ -210,21 +191,7 @@ async def target_resolve(
 ) -> schemas.ResolvedOut:
     """Nothing is stored. An owner needs a token, one repository does not."""
     found = await github_packages.lookup.resolve(data.input)
-    return schemas.ResolvedOut(
-        kind=found.kind,
-        owner=found.owner,
-        repos=[
-            schemas.ResolvedRepoOut(
-                full_name=repo.full_name,
-                selected=repo.selected,
-                visibility=repo.visibility,
-                last_activity_at=repo.last_activity_at,
-                deployed=repo.deployed,
-            )
-            for repo in found.repos
-        ],
-        warnings=list(found.warnings),
-    )
+    return outputs.resolved_out(found, found.repos)
 
 
 HANDLERS = (

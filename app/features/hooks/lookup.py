@@ -139,7 +139,7 @@ def _warnings(listed: Collection[Repository]) -> tuple[str, ...]:
     if not listed:
         found.append("GitHub tells of no repository of this owner that the token may see.")
     if archived:
-        found.append(f"{archived} of them are archived on GitHub, which takes no webhooks for those.")
+        found.append(f"Archived on GitHub, where no webhook can be added: {archived} of {len(listed)}.")
     return tuple(found)
 
 

@@ -14,11 +14,10 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from app.core.feature import Container
 from app.core.web.openapi import UNAUTHORISED, ErrorOut
 from app.core.web.paging import parse_number
-from app.features.hooks import schemas
+from app.features.hooks import outputs, schemas
 from app.features.hooks.controllers import BAD, REFUSED, TAGS, who
 from app.features.hooks.deliveries import Deliveries, parse_decision
 from app.features.hooks.intake import Intake, answer
-from app.features.hooks.models import WebhookState
 from app.features.hooks.service import GithubPackages, Synced
 from app.features.hooks.trigger import Trigger
 from app.features.hooks.work import Resolution
@@ -75,15 +74,7 @@ def _result(synced: Synced) -> schemas.SyncResult:
 )
 async def overview(github_packages: NamedDependency[GithubPackages]) -> schemas.OverviewOut:
     """Counts of selected repositories, and the jobs that wait and run."""
-    standing = await github_packages.standing()
-    counts = {state.value: standing.states.get(state, 0) for state in WebhookState}
-    return schemas.OverviewOut(
-        summary=schemas.StateCounts(tracked=sum(counts.values()), **counts),
-        jobs_queued=standing.jobs_queued,
-        jobs_running=standing.jobs_running,
-        running_job_id=standing.running_job_id,
-        last_audit_at=standing.last_audit_at,
-    )
+    return outputs.overview_out(await github_packages.standing())
 
 
 @post(
@@ -137,14 +128,7 @@ async def delivery_list(
         page=parse_number("page", page, default=1, low=1, high=1_000_000),
         per_page=parse_number("perPage", per_page, default=50, low=1, high=200),
     )
-    return schemas.DeliveryListOut(
-        page=found.page,
-        per_page=found.per_page,
-        total=found.total,
-        filtered_total=found.filtered_total,
-        summary=schemas.DecisionCounts(**found.decisions),
-        deliveries=[schemas.DeliveryOut.of(each) for each in found.deliveries],
-    )
+    return outputs.deliveries_out(found)
 
 
 @post(

@@ -39,6 +39,7 @@ async def job_list_page(
     counts, types = await job_reads.counts()
     content = JobListPage(
         running=await job_reads.running(names),
+        waiting=await job_reads.waiting(names),
         history=history[:PAGE_SIZE],
         counts=counts,
         types=types,

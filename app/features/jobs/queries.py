@@ -10,6 +10,7 @@ from app.features.jobs.schemas import FilterCount, JobRow
 from app.features.stacks import Stacks
 
 RUNNING_SHOWN = 20
+WAITING_SHOWN = 50
 
 
 class JobReads:
@@ -36,6 +37,14 @@ class JobReads:
             return []
         known = names or await self.names()
         return [job_row(job, known) for job in found[:RUNNING_SHOWN]]
+
+    async def waiting(self, names: Names | None = None) -> list[JobRow]:
+        """What waits for a worker, in its order."""
+        found = await self.jobs.store.search(JobFilter(statuses=(JobStatus.QUEUED,), limit=WAITING_SHOWN))
+        if not found:
+            return []
+        known = names or await self.names()
+        return [job_row(job, known) for job in reversed(found[:WAITING_SHOWN])]
 
     async def recent(self, wanted: JobFilter, names: Names | None = None) -> list[JobRow]:
         """Rows of a search; may hold one more than the limit, which tells of a next page."""

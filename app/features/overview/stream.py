@@ -33,7 +33,7 @@ GATHER_SECONDS: Final = 0.2
 IDLE_SECONDS: Final = 1.0
 PROGRESS_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
-TOPICS: Final = frozenset({"services", "stacks", "jobs", "inference", "engine", "notifications"})
+TOPICS: Final = frozenset({"services", "stacks", "jobs", "inference", "engine", "notifications", "hooks"})
 
 
 @dataclass(frozen=True, slots=True)
