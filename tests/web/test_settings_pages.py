@@ -89,6 +89,7 @@ async def test_what_is_wrong_is_said_at_its_field(
     before = (await api.get("/api/settings")).json()
     plain = await save(api, card, fields)
     assert plain.status_code == 400 and "Nothing was saved" in plain.text
+    assert f'href="#{card}">Show the field' in plain.text
     slot = re.search(rf'<p class="help" id="[^"]+-error" data-problem="{re.escape(wrong)}"(.*?)</p>', plain.text, re.S)
     assert slot and "hidden" not in slot[1].split(">")[0]
     if field_id:

@@ -48,7 +48,7 @@ async def card_save(
         if shape(request) != "page" or "field" not in error.details:
             raise
         content = await settings_reads.page(request)
-        content.problem = problem_of(error)
+        content.problem = problem_of(error, card)
         content.entered = {name: value[:2000] for name, value in fields.items()}
         view = await pages.show(request, content, TEMPLATE, topics=TOPICS)
         view.status_code = error.status
@@ -56,11 +56,11 @@ async def card_save(
     return done(request, pages, Toast("Saved."), go_to=f"/settings#{card}")
 
 
-def problem_of(error: InvalidArgument) -> FieldProblem:
+def problem_of(error: InvalidArgument, card: str) -> FieldProblem:
     """What to say at the field; a schedule's own words are better than the general ones."""
     told = str(error.details.get("error") or error.message)
     field = str(error.details["field"])
-    return FieldProblem(field=field, message=told.removeprefix(f"{field} "), hint=error.hint)
+    return FieldProblem(field=field, message=told.removeprefix(f"{field} "), hint=error.hint, card=card)
 
 
 HANDLERS: Final = (settings_page, card_save)

@@ -44,11 +44,12 @@ class ScheduleCard(ApiModel):
 
 
 class FieldProblem(ApiModel):
-    """What was refused, at the field it is about."""
+    """What was refused, at the field it is about; `card` is the anchor of its card."""
 
     field: str
     message: str
     hint: str = ""
+    card: str = ""
 
 
 class SettingsPage(ApiModel):

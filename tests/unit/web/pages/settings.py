@@ -70,7 +70,9 @@ def settings_page(**changes: Any) -> SettingsPage:
 def settings_refused() -> SettingsPage:
     """A card that came back."""
     return settings_page(
-        problem=FieldProblem(field="schedules.updateCheck.cron", message="it has 6 fields", hint="Five fields."),
+        problem=FieldProblem(
+            field="schedules.updateCheck.cron", message="it has 6 fields", hint="Five fields.", card="schedules"
+        ),
         entered={"schedules.updateCheck.cron": "0 0 3 * * *", "schedules.updateCheck.enabled": "true"},
     )
 
