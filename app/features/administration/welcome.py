@@ -46,7 +46,7 @@ class Welcome:
 
     async def lead(self, request: AnyRequest) -> Response[Any] | None:
         """The redirect for this request to the overview, or None."""
-        if not await self._wanted(request) or CSRF_COOKIE not in request.cookies:
+        if CSRF_COOKIE not in request.cookies or not await self._wanted(request):
             return None
         return Redirect("/deploy-check", status_code=303, cookies=[SEEN])
 
