@@ -78,3 +78,16 @@ async def test_loops_are_started_again_and_stopped_together() -> None:
     count = len(ticks)
     await asyncio.sleep(0.05)
     assert len(ticks) == count
+
+
+async def test_who_comes_a_moment_late_hears_of_it_too() -> None:
+    bus = EventBus()
+    bus.publish(EntitiesChanged("jobs"))
+    with bus.subscribe(since=5.0) as late, bus.subscribe() as punctual:
+        bus.publish(EntitiesChanged("hooks"))
+        assert late.drain() == [EntitiesChanged("jobs"), EntitiesChanged("hooks")]
+        assert punctual.drain() == [EntitiesChanged("hooks")]
+    for number in range(100):
+        bus.publish(EntitiesChanged(str(number)))
+    with bus.subscribe(since=5.0) as late:
+        assert len(late.drain()) == 50 and not late.lost

@@ -7,14 +7,18 @@ Two kinds of listeners: *reactions* (an async function per event type, run as a 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+RECENT: Final = 50  # events kept for who comes a moment late
 
 
 class Event:
@@ -79,6 +83,7 @@ class EventBus:
         self._reactions: dict[type[Event], list[Callable[[Any], Awaitable[None]]]] = {}
         self._subscriptions: set[Subscription] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._recent: deque[tuple[float, Event]] = deque(maxlen=RECENT)
 
     @property
     def listeners(self) -> int:
@@ -91,6 +96,7 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Tell everybody."""
+        self._recent.append((time.monotonic(), event))
         for subscription in self._subscriptions:
             subscription.offer(event)
         for reaction in self._reactions.get(type(event), ()):
@@ -105,9 +111,13 @@ class EventBus:
             log.exception("event reaction failed", event_type=type(event).__name__)
 
     @contextmanager
-    def subscribe(self, maxsize: int = 256) -> Iterator[Subscription]:
-        """A queue of everything published while the block runs."""
+    def subscribe(self, maxsize: int = 256, since: float = 0.0) -> Iterator[Subscription]:
+        """A queue of everything published while the block runs, and in the `since` seconds before: for a page that was
+        read a moment before it could listen."""
         subscription = Subscription(maxsize)
+        for at, event in self._recent:
+            if since and time.monotonic() - at <= since:
+                subscription.offer(event)
         self._subscriptions.add(subscription)
         try:
             yield subscription

@@ -33,6 +33,7 @@ GATHER_SECONDS: Final = 0.2
 IDLE_SECONDS: Final = 1.0
 PROGRESS_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
+LATE_SECONDS: Final = 3.0  # from the reading of a page until its browser listens
 TOPICS: Final = frozenset({"services", "stacks", "jobs", "inference", "engine", "notifications", "hooks"})
 
 
@@ -98,7 +99,7 @@ class PageStream:
     async def run(self, topics: Topics, tail: JobTail | None, closing: anyio.Event) -> AsyncIterator[ServerSentEvent]:
         """Tell what changes until the page leaves, falls behind (it reads itself again) or the server stops."""
         pill, beat, progress = "", time.monotonic(), 0.0
-        with self._bus.subscribe() as inbox:
+        with self._bus.subscribe(since=LATE_SECONDS) as inbox:
             while not closing.is_set() and not inbox.lost:
                 changes, rows_came = await self._wait(inbox)
                 names = {name for change in changes for name in topics.names(change)}
