@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+from app.core.db import Database
 from app.core.jobs import JobStatus
 from app.features.hooks import WebhookJobs
 from app.features.hooks.models import Op, WebhookState
 from app.features.hooks.settings import HookSettings
 from app.features.hooks.tracked import TrackedRepos
 from app.features.notifications import Notifications
+from app.features.notifications.models import DeliveryRow
 from tests.fakes.github import TOKEN, Fault
 from tests.web.hooks_house import CALLBACK, House, house
 
@@ -482,3 +485,68 @@ async def test_what_was_interrupted_is_done_after_a_start(at: House) -> None:
     assert row["webhookJobId"] != job.id
     row = await at.repo("acme/api")
     assert row is not None and row["webhookState"] == "error" and "interrupted" in row["lastError"]
+
+
+# ---- other rooms
+
+
+async def test_texts_that_are_no_text(at: House) -> None:
+    """Half a surrogate pair is valid JSON and fits into no database."""
+    headers = {"Content-Type": "application/json"}
+    for path, body in (
+        ("repos/bulk-selected", '{"q": "\\ud800", "selected": true}'),
+        ("repos/selected", '{"fullName": "a/\\ud800", "selected": true}'),
+        ("resolve", '{"input": "\\ud800"}'),
+        ("targets/remove", '{"input": "\\ud800"}'),
+        ("sync", '{"repos": ["\\udfff/x"]}'),
+    ):
+        answer = await at.client.post(f"/api/github-packages/{path}", content=body, headers=headers)
+        assert answer.status_code < 500, f"{path}: {answer.text}"
+    for query in ("repos?q=%00", "repos?q=%ED%A0%80", "webhook/deliveries?q=%FF", "repos?q=" + "x" * 5000):
+        assert (await at.client.get(f"/api/github-packages/{query}")).status_code < 500, query
+
+
+async def test_the_deploy_check_knows_what_is_missing(at: House) -> None:
+    async def status() -> tuple[str, str]:
+        checks = (await at.call("GET", "/api/deploy-check/report"))["checks"]
+        found = next(check for check in checks if check["id"] == "feature.github_packages")
+        return found["status"], str(found)
+
+    assert (await status())[0] == "na"
+    await at.settings(callbackUrl="")
+    failed, told = await status()
+    assert failed == "fail" and "callback URL" in told and "selected repository" in told
+    await at.settings(repos=[{"fullName": "acme/web", "selected": True}])
+    passed, told = await status()
+    assert passed == "pass" and TOKEN not in told
+
+
+async def test_an_audit_by_schedule_reaches_the_outbox(at: House) -> None:
+    await at.call(
+        "PUT",
+        "/api/notifications",
+        {
+            "email": {"enabled": False}, "telegram": {"enabled": False}, "webPush": {"enabled": False},
+            "webhook": {"enabled": True, "url": "http://127.0.0.1:9/"},
+        },
+    )  # fmt: skip
+    await at.settings(repos=[{"fullName": "acme/web", "selected": True}])
+    done = await at.container.get(WebhookJobs).audit()
+    assert done is not None
+    await at.finished(done.job_id)
+    async with at.container.get(Database).session() as session:
+        rows = (await session.exec(select(DeliveryRow))).all()
+    assert [(row.kind, row.channel, row.job_id) for row in rows] == [("ghcr_webhook_anomaly", "webhook", done.job_id)]
+    assert rows[0].payload["job"]["missing"] == 1
+
+
+async def test_what_waits_is_shown_in_the_queue(at: House) -> None:
+    await at.settings(repos=[{"fullName": f"acme/{name}", "selected": False} for name in ("web", "api")])
+    at.github.faults.append(Fault(0, delay=0.5, where="GET"))
+    ids = [(await at.post("/repos/selected", {"fullName": f"acme/{name}", "selected": True}))["jobId"]
+           for name in ("web", "api")]  # fmt: skip
+    page = (await at.client.get("/queue", headers={"Accept": "application/json"})).json()
+    assert [job["id"] for job in page["waiting"]] == ids[1:]
+    assert page["waiting"][0]["targetName"] == "for acme/api"
+    for job_id in ids:
+        await at.finished(job_id)

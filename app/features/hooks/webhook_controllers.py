@@ -144,6 +144,7 @@ async def delivery_list(
         401: ResponseSpec(
             ErrorOut, description="`details.reason`: invalid_signature, or webhook_secret_not_configured"
         ),
+        500: ResponseSpec(ErrorOut, description="nothing came of it: deliver it again"),
     },
 )
 async def delivery_take(request: AnyRequest, intake: NamedDependency[Intake]) -> schemas.DeliveryTaken:
