@@ -91,7 +91,7 @@ class DigestTags:
             return DigestTagsNow(wanted, cached.tags, tuple(listed), cached.scan, cached.checked_at)
         # Tags of this very second: nothing remembered from the worker's last round.
         matcher = DigestMatcher(
-            self._client, RecentTags(self._client, self._clock), ref, wanted, background=False, anew=True
+            self._client, RecentTags(self._client, self._clock), ref, wanted, background=False, young=0.0
         )
         scan = await scan_tags(rules.sort_tags(listed), matcher.matches, LIVE, total=len(listed))
         await self._client.store.flush()

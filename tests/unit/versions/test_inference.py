@@ -57,6 +57,21 @@ async def test_two_digests_of_a_repository_share_their_questions(room: Room) -> 
     assert room.registry.calls == {"tags": 1, "resolve": 7}
 
 
+async def test_the_tag_that_came_with_a_new_digest_is_found_at_once(room: Room) -> None:
+    """Also when the repository's tags were listed a moment before, and when an old tag was pushed again."""
+    service, _, _ = await follows_latest(room)
+    await room.check()
+    await room.work()
+    room.registry.push(WEB, ["latest", "1.5.1"], "newer")
+    await room.check()
+    await room.work()
+    assert (await room.record(service)).candidate_resolved_tag == "1.5.1"
+    room.registry.push(WEB, ["latest", "1.5.1"], "rebuilt")
+    await room.check()
+    await room.work()
+    assert (await room.record(service)).candidate_resolved_tag == "1.5.1"
+
+
 async def test_single_images_are_compared_by_heads_alone(room: Room) -> None:
     await follows_latest(room)
     await room.check()

@@ -42,11 +42,13 @@ class RecentTags:
         self._clock = clock
         self._seen: OrderedDict[tuple[str, str], tuple[float, Resolved]] = OrderedDict()
 
-    async def resolve(self, ref: ImageRef, tag: str, *, background: bool, anew: bool = False) -> Resolved:
-        """What the tag points to; `anew` asks the registry in any case."""
+    async def resolve(
+        self, ref: ImageRef, tag: str, *, background: bool, young: float = REMEMBERED_SECONDS
+    ) -> Resolved:
+        """What the tag points to; the registry is asked unless an answer younger than `young` seconds is there."""
         key, now = (ref.repo, tag), self._clock.monotonic()
         seen = self._seen.get(key)
-        if seen is not None and not anew and now - seen[0] < REMEMBERED_SECONDS:
+        if seen is not None and now - seen[0] < min(young, REMEMBERED_SECONDS):
             return seen[1]
         resolved = await self._client.resolve(ref, tag, background=background)
         self._seen[key] = (now, resolved)
@@ -60,7 +62,8 @@ class RecentTags:
 class DigestMatcher:
     """Compares tags with one digest, asking for as little as possible.
 
-    Only when the digest is no index can it be the host's child of one; then, and only then, are indexes read.
+    Answers younger than `young` seconds are taken as they are. Only when the digest is no index can it be the host's
+    child of one; then, and only then, are indexes read.
     """
 
     client: RegistryClient
@@ -68,13 +71,13 @@ class DigestMatcher:
     ref: ImageRef
     digest: str
     background: bool = True
-    anew: bool = False
+    young: float = REMEMBERED_SECONDS
     _may_be_child: bool | None = field(default=None, init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def matches(self, tag: str) -> bool:
         """Whether the tag is the digest. Raises the RegistryError tree."""
-        resolved = await self.recent.resolve(self.ref, tag, background=self.background, anew=self.anew)
+        resolved = await self.recent.resolve(self.ref, tag, background=self.background, young=self.young)
         if resolved.digest == self.digest:
             return True
         if resolved.is_index is False or not await self._child_possible():

@@ -33,6 +33,7 @@ TAG_SECONDS: Final = 12.0
 LISTING_SECONDS: Final = 60.0
 READ_AGAIN_SECONDS: Final = 60.0  # a page that is polled asks about freshness once a minute, not each time
 LABEL_SECONDS: Final = 12.0
+_CAME_UP: Final = (Reason.NEW_VERSION, Reason.UPDATE_DIGEST_CHANGED, Reason.RUNTIME_SCAN_DIGEST_CHANGED)
 
 
 class Inference:
@@ -171,20 +172,26 @@ class Inference:
         await self._client.store.flush()
         self._reporter.finished(task, snapshot, error)
 
+    def _young(self, task: Task) -> timedelta:
+        """How old answers may be. One from before a digest came up cannot tell of the tag it came with."""
+        if task.reason is Reason.FORCE:
+            return timedelta()
+        return self._clock.now() - task.enqueued_at if task.reason in _CAME_UP else JUST_NOW
+
     async def _scan(self, task: Task, users: Iterable[VersionRecord]) -> tuple[TagScan, str]:
         """The scan, and the error that stopped it before the first tag."""
         ref, forced = ImageRef.parse(task.key.image_repo), task.reason is Reason.FORCE
+        young = self._young(task)
         self._progress(task, "listing_tags", "listing the tags of the repository")
         try:
             async with asyncio.timeout(LISTING_SECONDS):
-                young = timedelta() if forced else JUST_NOW
                 listed = await self._book.tags(ref, background=not forced, not_older_than=young)
         except (RegistryError, TimeoutError) as error:
             text = error.message if isinstance(error, RegistryError) else "the list of tags did not come in time"
             return TagScan((), ScanCounts(manifests_error=1), text), text
         anchors = sorted({user.image_tag for user in users})
         tags = rules.consider_tags(listed, anchors)
-        matcher = DigestMatcher(self._client, self.recent, ref, task.key.digest, not forced, forced)
+        matcher = DigestMatcher(self._client, self.recent, ref, task.key.digest, not forced, young.total_seconds())
         limits = ScanLimits(SCAN_CONCURRENCY, TAG_SECONDS, rules.budget_seconds(len(tags)))
 
         def progress(assigned: int, finished: int) -> None:
