@@ -154,3 +154,13 @@ async def test_many_repositories_have_pages(at: House) -> None:
     assert "All 10 that match" in text
     assert "No repository matches" in await show(at, f"{HERE}?q=zzz")
     await show(at, f"{HERE}?page=x", 400)
+
+
+async def test_a_mistake_comes_back_with_the_page(at: House) -> None:
+    answer = await submit(at, HERE, 400, enabled="true", callbackUrl="dockrev.example", pat=TOKEN)
+    assert answer.text.startswith("<!doctype html>") and "Nothing was saved." in answer.text
+    assert 'value="dockrev.example"' in answer.text and TOKEN not in answer.text
+    assert (await at.get("/settings"))["enabled"] is False
+    fields = {"csrf": CSRF, "enabled": "true", "callbackUrl": CALLBACK}
+    alert = await at.client.post(HERE, data=fields, headers={**BROWSER, "HX-Request": "true"})
+    assert alert.status_code == 400 and 'data-field="pat"' in alert.text

@@ -12,12 +12,13 @@ from app.core.errors import InvalidArgument
 from app.core.web.answers import Toast, came_from, done
 from app.core.web.forms import read_form
 from app.core.web.paging import parse_number
-from app.core.web.view import Pages, View
+from app.core.web.view import Pages, View, shape
 from app.features.hooks.controllers import who
 from app.features.hooks.page_schemas import (
     ConflictPage,
     GithubPackagesPage,
     InboxPage,
+    Problem,
     TargetPage,
     WebhookJobsPage,
 )
@@ -125,13 +126,25 @@ def _back(request: AnyRequest) -> str:
 
 @post(HERE, **FORM)
 async def settings_save(
-    request: AnyRequest, pages: NamedDependency[Pages], github_packages: NamedDependency[GithubPackages]
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    github_packages: NamedDependency[GithubPackages],
+    hook_pages: NamedDependency[HookPages],
 ) -> Response[Any]:
-    """Switch, callback URL and token; the lists stay."""
+    """Switch, callback URL and token; the lists stay. Without JavaScript a mistake comes back with the page."""
     fields = await read_form(request)
-    await github_packages.settings.change(
-        enabled=_on(fields, "enabled"), callback_url=_text(fields, "callbackUrl"), pat=_text(fields, "pat")
-    )
+    enabled, url = _on(fields, "enabled"), _text(fields, "callbackUrl")
+    try:
+        await github_packages.settings.change(enabled=enabled, callback_url=url, pat=_text(fields, "pat"))
+    except InvalidArgument as error:
+        if shape(request) != "page":
+            raise
+        content = await hook_pages.registry(q="", chosen="", state="", page=1)
+        content.settings.enabled, content.settings.callback_url = enabled, url[:2048]
+        content.problem = Problem(message=error.message, hint=error.hint)
+        view = await pages.show(request, content, "hooks/repo_list.html", topics=TOPICS)
+        view.status_code = error.status
+        return view
     return done(request, pages, Toast("Saved."), go_to=f"{HERE}#settings")
 
 

@@ -38,7 +38,8 @@ class PageLinks(ApiModel):
 
 
 class GithubPackagesPage(ApiModel):
-    """`/settings/ghcr-webhooks`. `suggested` are repositories whose images run here and that are not tracked."""
+    """`/settings/ghcr-webhooks`. `suggested` are repositories whose images run here and that are not tracked; with
+    `problem` the settings are as somebody typed them, and nothing was saved."""
 
     settings: GithubSettingsOut
     suggested_callback_url: Maybe[str] = None
@@ -48,6 +49,7 @@ class GithubPackagesPage(ApiModel):
     query: RepoQuery
     at: PageLinks
     suggested: list[str]
+    problem: Maybe[Problem] = None
     sections: list[SectionLink]
 
 
