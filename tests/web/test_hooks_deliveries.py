@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.jobs import Job, JobContext, JobEngine, JobKind, JobOutcome, JobStatus
 from app.features.hooks.deliveries import Deliveries
+from app.features.hooks.intake import Intake
 from app.features.hooks.models import GithubDeliveryRow, GithubSettingsRow
 from app.features.hooks.rules.delivery import Payload, sign
 from app.features.hooks.settings import HookSettings
@@ -315,6 +317,29 @@ async def test_github_is_nobody_who_signs_in(tmp_path: Path) -> None:
         answer = await made.client.post(DELIVER, headers={"X-GitHub-Delivery": "d", "Origin": "https://github.com"})
         assert answer.json() == {"ok": True, "ignored": True, "reason": "not_package_event"}
         await made.get("/settings", status=401)
+
+
+async def test_deliveries_are_streamed(at: House) -> None:
+    """An endless answer does not come through this client: what the route hands on is read where it comes from."""
+    ring = at.container.get(Intake).ring
+    await at.deliver(published("acme/api"))
+    told = await at.deliver(published(), delivery="d-2")
+    found = [document async for _, document in take(ring.follow(1, anyio.Event()), 1)]
+    assert found[0]["type"] == "github_packages_delivery_event"
+    assert found[0]["delivery"] == next(row for row in await log(at) if row["deliveryId"] == "d-2")
+    assert found[0]["delivery"]["jobIds"] == told["jobIds"]
+    assert [number for number, _ in ring.after(0)] == [1, 2]
+    found = [document async for _, document in take(ring.follow(99, anyio.Event()), 1)]
+    assert found[0]["type"] == "resync_required", "ids of an earlier process"
+
+
+async def take(source: AsyncIterator[Any], count: int) -> AsyncIterator[Any]:
+    """The first ones."""
+    async for each in source:
+        yield each
+        count -= 1
+        if count == 0:
+            return
 
 
 # ---- trigger

@@ -79,6 +79,12 @@ class Deliveries:
         async with self._db.transaction() as session:
             return (await session.exec(delete(GithubDeliveryRow).where(old))).rowcount
 
+    async def get(self, delivery_id: str) -> DeliveryRecord | None:
+        """One delivery, or None."""
+        async with self._db.session() as session:
+            row = await session.get(GithubDeliveryRow, delivery_id)
+        return None if row is None else DeliveryRecord.of(row)
+
     async def page(
         self, *, decision: Decision | None = None, q: str = "", page: int = 1, per_page: int = 50
     ) -> DeliveryPage:

@@ -14,16 +14,19 @@ from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.matching import users_of
 from app.features.hooks.rules import delivery as rules
 from app.features.hooks.rules.delivery import Decision, Payload
+from app.features.hooks.schemas import DeliveryOut
 from app.features.hooks.settings import HookSettings
 from app.features.hooks.tracked import TrackedRepos
 from app.features.stacks import Discovery, ServiceRecord, Stacks
-from app.features.versions import Checks
+from app.features.versions import Checks, EventRing
 
 log = structlog.get_logger(__name__)
 
 CREATED_BY: Final = "github"
 CHECK_REASON: Final = "webhook"
 DISCOVERY_REASON: Final = "github_webhook"
+EVENT_NAME: Final = "github_packages_delivery_event"
+RING_SIZE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class _Started:
 
 
 class Intake:
-    """Takes deliveries."""
+    """Takes deliveries. `ring` is what their stream tells: the latest, numbered from 1 in each process."""
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Intake:
         self._checks = checks
         self._discovery = discovery
         self._bus = bus
+        self.ring = EventRing(RING_SIZE)
 
     async def take(self, headers: Mapping[str, str], body: Callable[[], Awaitable[bytes]]) -> Accepted:
         """Decide and act. The body is read only when it matters.
@@ -95,7 +99,7 @@ class Intake:
             return Accepted(ignored=reason, attempt=attempt)
         claimed = await self._deliveries.claim(delivery_id, payload)
         if claimed.repeated:
-            self._bus.publish(EntitiesChanged("hooks"))
+            await self._tell(delivery_id)
             return Accepted(ignored=rules.DUPLICATE, attempt=claimed.count)
         return await self._act(delivery_id, payload, claimed.count)
 
@@ -115,7 +119,7 @@ class Intake:
             await self._deliveries.settle(delivery_id, started.job_ids, fallback, 200)
         except Exception as error:
             await self._failed(delivery_id, started, error)
-        self._bus.publish(EntitiesChanged("hooks"))
+        await self._tell(delivery_id)
         return Accepted(
             attempt=attempt,
             job_ids=tuple(started.job_ids),
@@ -160,8 +164,16 @@ class Intake:
 
     async def _record(self, delivery_id: str, payload: Payload, decision: Decision, reason: str, status: int) -> int:
         attempt = await self._deliveries.record(delivery_id, payload, decision, reason, status)
-        self._bus.publish(EntitiesChanged("hooks"))
+        await self._tell(delivery_id)
         return attempt
+
+    async def _tell(self, delivery_id: str) -> None:
+        """Pages read themselves again; streams get the delivery as it stands."""
+        self._bus.publish(EntitiesChanged("hooks"))
+        record = await self._deliveries.get(delivery_id)
+        if record is not None:
+            delivery = DeliveryOut.of(record).model_dump(mode="json", by_alias=True)
+            self.ring.append({"type": EVENT_NAME, "delivery": delivery})
 
 
 def _note(started: _Started, job_id: str, reused: bool) -> None:

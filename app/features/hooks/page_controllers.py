@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app.core.errors import InvalidArgument
 from app.core.web.answers import Toast, came_from, done
 from app.core.web.forms import read_form
+from app.core.web.openapi import NOT_FOUND
 from app.core.web.paging import parse_number
 from app.core.web.view import Pages, View, shape
 from app.features.hooks.controllers import who
@@ -71,6 +72,7 @@ async def target_page(
     operation_id="githubConflictPage",
     summary="Page to settle a conflict of webhooks",
     tags=["pages"],
+    responses=NOT_FOUND,
 )
 async def conflict_page(
     request: AnyRequest,

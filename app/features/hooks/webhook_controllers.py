@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import anyio
 from litestar import Request, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.feature import Container
-from app.core.web.openapi import UNAUTHORISED, ErrorOut
+from app.core.web.openapi import STREAM, UNAUTHORISED, ErrorOut
 from app.core.web.paging import parse_number
+from app.core.web.sse import event_stream, json_event, resume_point
 from app.features.hooks import outputs, schemas
 from app.features.hooks.controllers import BAD, REFUSED, TAGS, who
 from app.features.hooks.deliveries import Deliveries, parse_decision
-from app.features.hooks.intake import Intake, answer
+from app.features.hooks.intake import EVENT_NAME, Intake, answer
 from app.features.hooks.service import GithubPackages, Synced
 from app.features.hooks.trigger import Trigger
 from app.features.hooks.work import Resolution
@@ -131,6 +135,24 @@ async def delivery_list(
     return outputs.deliveries_out(found)
 
 
+@get(
+    "/api/github-packages/webhook/deliveries/events",
+    operation_id="streamGithubDeliveries",
+    summary="Deliveries as they come",
+    tags=TAGS,
+    responses={**STREAM, **UNAUTHORISED},
+)
+async def delivery_events(request: AnyRequest, intake: NamedDependency[Intake]) -> EventSourceResponse:
+    """Server-sent events named `github_packages_delivery_event`; after a gap the first one is `resync_required`."""
+    after, ring = resume_point(request), intake.ring
+
+    async def source(closing: anyio.Event) -> AsyncIterator[ServerSentEvent]:
+        async for event_id, document in ring.follow(after or ring.latest, closing):
+            yield json_event(EVENT_NAME, document, event_id)
+
+    return event_stream("deliveries", source)
+
+
 @post(
     "/api/webhooks/github-packages",
     status_code=200,
@@ -187,6 +209,7 @@ HANDLERS = (
     sync_all,
     sync_repo,
     delivery_list,
+    delivery_events,
     delivery_take,
     webhook_trigger,
 )

@@ -28,6 +28,7 @@ from app.features.versions.evidence import Evidence
 from app.features.versions.ignore import IgnoreRules
 from app.features.versions.inference.overview import Overview, OverviewRow, overview
 from app.features.versions.inference.queue import Key, Reason, ScanProgress, Task
+from app.features.versions.inference.ring import EventRing
 from app.features.versions.inference.snapshots import RETENTION, TTL
 from app.features.versions.inference.worker import Inference
 from app.features.versions.newer.asking import Asking
@@ -61,6 +62,7 @@ __all__ = [
     "DigestTags",
     "DigestTagsNow",
     "Discovery",
+    "EventRing",
     "Evidence",
     "IgnoreRuleRecord",
     "IgnoreRules",
