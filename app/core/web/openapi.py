@@ -29,6 +29,7 @@ class OkOut(ApiModel):
     ok: bool = True
 
 
+NOT_FOUND: Final = {404: ResponseSpec(ErrorOut, description="there is no such thing")}
 UNAUTHORISED: Final = {401: ResponseSpec(ErrorOut, description="no accepted identity")}
 STREAM: Final = {
     200: ResponseSpec(str, media_type="text/event-stream", description="an endless stream of server-sent events")

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.core.errors import InvalidArgument, NotFound
+from app.core.web.openapi import NOT_FOUND
 from app.core.web.view import Pages, View
 from app.features.catalog.pages import CatalogPages
 from app.features.catalog.schemas import ServiceListPage, ServicePage, ServiceQuery, ServiceState, StackPage
@@ -44,7 +45,13 @@ async def service_list_page(
     return await pages.show(request, content, "services/service_list.html", topics=LIVE)
 
 
-@get("/stacks/{stack_id:str}", operation_id="stackPage", summary="Page of one stack", tags=["pages"])
+@get(
+    "/stacks/{stack_id:str}",
+    operation_id="stackPage",
+    summary="Page of one stack",
+    tags=["pages"],
+    responses=NOT_FOUND,
+)
 async def stack_page(
     request: AnyRequest,
     pages: NamedDependency[Pages],
@@ -63,6 +70,7 @@ async def stack_page(
     operation_id="servicePage",
     summary="Page of one service",
     tags=["pages"],
+    responses=NOT_FOUND,
 )
 async def service_page(
     request: AnyRequest,
@@ -80,7 +88,13 @@ async def service_page(
     )
 
 
-@get("/updates/new", operation_id="updatePlanPage", summary="What an update would do", tags=["pages"])
+@get(
+    "/updates/new",
+    operation_id="updatePlanPage",
+    summary="What an update would do",
+    tags=["pages"],
+    responses=NOT_FOUND,
+)
 async def update_new(
     request: AnyRequest,
     pages: NamedDependency[Pages],

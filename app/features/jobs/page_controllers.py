@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app.core.jobs import JobEngine, JobStatus
 from app.core.web.paging import encode_cursor
 from app.core.web.view import Pages, View
-from app.features.jobs.controllers import find_job, job_filter
+from app.features.jobs.controllers import NOT_FOUND, find_job, job_filter
 from app.features.jobs.pages import job_page
 from app.features.jobs.queries import JobReads
 from app.features.jobs.schemas import JobListPage, JobPage, JobQuery
@@ -49,7 +49,7 @@ async def job_list_page(
     return await pages.show(request, content, "jobs/job_list.html", topics=("jobs", "engine"))
 
 
-@get("/queue/{job_id:str}", operation_id="jobPage", summary="Page of one job", tags=["pages"])
+@get("/queue/{job_id:str}", operation_id="jobPage", summary="Page of one job", tags=["pages"], responses=NOT_FOUND)
 async def job_detail_page(
     request: Request[Any, Any, Any],
     pages: NamedDependency[Pages],

@@ -268,7 +268,7 @@ class JobPage(ApiModel):
     new_versions: list[NewVersion] = Field(default_factory=list)
     actions: list[DiscoveryActionRow] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
-    facts: dict[str, int | float | str | None] = Field(default_factory=dict)
+    facts: dict[str, Any] = Field(default_factory=dict)
     logs: list[LogLine] = Field(default_factory=list)
     logs_last_id: int = 0
     logs_total: int = 0
