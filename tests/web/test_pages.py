@@ -15,7 +15,10 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 PAGES = [
     "/", "/services", "/queue", "/version-inference", "/updates/new?scope=all", "/settings", "/deploy-check",
 ]  # fmt: skip
-NOWHERE = ["/services/stk_none/svc_none", "/stacks/stk_none", "/queue/job_none", "/nothing/at/all"]
+NOWHERE = [
+    "/services/stk_none/svc_none", "/services/stk_none/svc_none/ignores/preview?value=1", "/stacks/stk_none",
+    "/queue/job_none", "/nothing/at/all",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -12,7 +13,15 @@ from app.core.errors import InvalidArgument, NotFound
 from app.core.web.openapi import NOT_FOUND
 from app.core.web.view import Pages, View
 from app.features.catalog.pages import CatalogPages
-from app.features.catalog.schemas import ServiceListPage, ServicePage, ServiceQuery, ServiceState, StackPage
+from app.features.catalog.schemas import (
+    RuleEffect,
+    ServiceListPage,
+    ServicePage,
+    ServiceQuery,
+    ServiceState,
+    StackPage,
+)
+from app.features.versions import RulePreviews
 
 AnyRequest = Request[Any, Any, Any]
 LIVE = ("services", "stacks", "jobs", "engine")
@@ -89,6 +98,33 @@ async def service_page(
 
 
 @get(
+    "/services/{stack_id:str}/{service_id:str}/ignores/preview",
+    operation_id="ignorePreviewPage",
+    summary="What an ignore rule would hold back",
+    tags=["pages"],
+    responses=NOT_FOUND,
+)
+async def ignore_preview(
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    rule_previews: NamedDependency[RulePreviews],
+    stack_id: FromPath[str],
+    service_id: FromPath[str],
+    kind: FromQuery[str] = "exact",
+    value: FromQuery[str] = "",
+) -> View[RuleEffect]:
+    """Told while the rule is typed; nothing is kept."""
+    content = RuleEffect(**asdict(await rule_previews.of(service_id, kind, value)))
+    return await pages.show(
+        request,
+        content,
+        "services/rule_preview.html",
+        name="rule",
+        fragment_template="services/_rule_preview.html",
+    )
+
+
+@get(
     "/updates/new",
     operation_id="updatePlanPage",
     summary="What an update would do",
@@ -113,4 +149,4 @@ async def update_new(
     )
 
 
-HANDLERS = (service_list_page, stack_page, service_page, update_new)
+HANDLERS = (service_list_page, stack_page, service_page, ignore_preview, update_new)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from app.core.web.schema import ApiModel
+from app.core.web.schema import ApiModel, Maybe
 from app.features.catalog.plan_schemas import BackupChoice, UpdatePlan
 from app.features.jobs.schemas import JobRow
 
@@ -333,3 +333,21 @@ class StackPage(ApiModel):
     backup_keep_last: int = 1
     history: list[JobRow] = Field(default_factory=list)
     self_upgrade_url: str | None = None
+
+
+class RuleEffect(ApiModel):
+    """What an ignore rule would do, before it is kept. `problem` says why it cannot be kept, `field` which is wrong.
+
+    `tags` are the newest of the repository's known tags that match, `matched` of `compared`.
+    """
+
+    tag: str
+    problem: Maybe[str] = None
+    field: Maybe[str] = None
+    matches_tag: bool = False
+    holds_now: bool = False
+    candidate: Maybe[str] = None
+    tags: list[str] = Field(default_factory=list)
+    matched: int = 0
+    compared: int = 0
+    complete: bool = True

@@ -48,6 +48,7 @@ from app.features.versions.records import (
     VersionInference,
     VersionRecord,
 )
+from app.features.versions.rule_preview import RulePreview, RulePreviews
 from app.features.versions.service import Versions
 from app.features.versions.store import DatabaseStore
 from app.settings import Settings
@@ -79,6 +80,8 @@ __all__ = [
     "Reason",
     "Rechecked",
     "RefreshAccepted",
+    "RulePreview",
+    "RulePreviews",
     "RuntimeScans",
     "ScanCounts",
     "ScanProgress",
@@ -136,6 +139,7 @@ def _setup(container: Container) -> None:
     rows = container.put(NewerRows, NewerRows(db, clock))
     downloads = container.put(Downloads, Downloads(client, store, bus))
     container.put(Versions, Versions(evidence, inference, rows, downloads, settings.image_repo))
+    container.put(RulePreviews, RulePreviews(stacks, evidence, book))
     _newer(container)
     container.put(DigestTags, DigestTags(stacks, evidence, inference, client, clock))
     checker = Checker(
@@ -245,6 +249,7 @@ FEATURE = Feature(
         "inference": Inference,
         "evidence": Evidence,
         "newer": Newer,
+        "rule_previews": RulePreviews,
         "version_lists": VersionLists,
     },
 )
