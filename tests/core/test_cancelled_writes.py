@@ -34,3 +34,21 @@ async def test_a_cancelled_transaction_lets_go_of_the_file(tmp_path: Path) -> No
     finally:
         gc.enable()
         await db.close()
+
+
+async def test_a_connection_in_use_is_waited_for(tmp_path: Path) -> None:
+    db = Database(tmp_path / "dockrev.sqlite3")
+    await db.create_all()
+    done = []
+
+    async def read() -> None:
+        async with db.session() as session:
+            await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+            await asyncio.sleep(0.2)
+            done.append("read")
+
+    reader = asyncio.ensure_future(read())
+    await asyncio.sleep(0.05)
+    await db.close()
+    assert done == ["read"]
+    await reader

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -121,7 +122,15 @@ class Database:
             await connection.run_sync(SQLModel.metadata.create_all)
 
     async def close(self) -> None:
-        """Give back every connection; the WAL is folded into the file by the last one."""
+        """Give back every connection; the WAL is folded into the file by the last one.
+
+        Who was cancelled may still be putting one back; it is waited for, at most two seconds.
+        """
+        pool = self._engine.pool
+        for _ in range(40):
+            if not isinstance(pool, AsyncAdaptedQueuePool) or not pool.checkedout():
+                break
+            await asyncio.sleep(0.05)
         await self._engine.dispose()
 
 
