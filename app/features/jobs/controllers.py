@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from sse_starlette import EventSourceResponse
 
 from app.core.errors import InvalidArgument, NotFound
-from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus
+from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus, LogRow
 from app.core.web.auth import identity_of
 from app.core.web.openapi import STREAM, ErrorOut
 from app.core.web.paging import decode_cursor, encode_cursor, parse_number
@@ -57,6 +57,17 @@ async def find_job(jobs: JobEngine, job_id: str) -> JobRecord:
     return job
 
 
+async def find_job_and_log(jobs: JobEngine, job_id: str) -> tuple[JobRecord, list[LogRow], int]:
+    """The job, its newest lines and the id its stream goes on from, all of one moment; or NotFound.
+
+    A job that ends between two reads would leave its reader with the end in the id and not in the job.
+    """
+    async with jobs.db.reading():
+        job = await find_job(jobs, job_id)
+        lines, last_id = await jobs.store.logs(job_id)
+    return job, lines, last_id
+
+
 @get("/api/jobs", operation_id="listJobs", summary="Jobs, newest first", tags=["jobs"], responses=BAD_QUERY)
 async def job_list(
     jobs: NamedDependency[JobEngine],
@@ -78,8 +89,7 @@ async def job_list(
 @get("/api/jobs/{job_id:str}", operation_id="getJob", summary="One job and its log", tags=["jobs"], responses=NOT_FOUND)
 async def job_detail(jobs: NamedDependency[JobEngine], job_id: FromPath[str]) -> JobDetailOut:
     """The job with its newest 500 log lines."""
-    job = await find_job(jobs, job_id)
-    lines, last_id = await jobs.store.logs(job_id)
+    job, lines, last_id = await find_job_and_log(jobs, job_id)
     detail = JobWithLog.of(job, logs=[LogLine.of(row) for row in lines], logs_last_id=last_id)
     assert isinstance(detail, JobWithLog)
     return JobDetailOut(job=detail)

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app.core.jobs import JobEngine, JobStatus
 from app.core.web.paging import encode_cursor
 from app.core.web.view import Pages, View
-from app.features.jobs.controllers import NOT_FOUND, find_job, job_filter
+from app.features.jobs.controllers import NOT_FOUND, find_job_and_log, job_filter
 from app.features.jobs.pages import job_page
 from app.features.jobs.queries import JobReads
 from app.features.jobs.schemas import JobListPage, JobPage, JobQuery
@@ -58,8 +58,7 @@ async def job_detail_page(
     job_id: FromPath[str],
 ) -> View[JobPage]:
     """Timeline, evidence, log."""
-    job = await find_job(jobs, job_id)
-    rows, last_id = await jobs.store.logs(job_id)
+    job, rows, last_id = await find_job_and_log(jobs, job_id)
     content = job_page(job, await job_reads.names(), rows, last_id)
     return await pages.show(
         request, content, "jobs/job_detail.html", topics=(f"job:{job_id}@{last_id}", "jobs", "engine")
