@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench import checks, fanout, many, starting, updating
 from tests.bench.figures import Figure, markdown, plain, put_between_marks
-from tests.lab.errors import LabUnavailable
+from tests.lab.errors import LabError, LabUnavailable
 from tests.lab.faults import FaultProxy
 from tests.lab.lab import Lab
 from tests.lab.packages import PROJECT
@@ -70,21 +70,25 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=(*PARTS, []), help="only these; the README is left alone then")
     options = parser.parse_args()
     raise_on_sigterm()
-    began, figures = time.monotonic(), []
+    began, figures, failed = time.monotonic(), [], False
     try:
         with Lab() as lab:
             for name in options.parts or PARTS:
                 say(f"{name} …")
-                figures += PARTS[name](lab)
+                try:
+                    figures += PARTS[name](lab)
+                except LabError as error:  # the others count all the same
+                    say(f"{name} failed: {error}")
+                    failed = True
     except LabUnavailable as error:
         say(f"It can't run here: {error.reason}")
         return 1
     except KeyboardInterrupt:
         return 130
     print(f"\n{plain(figures)}\n\n{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f} at the end")
-    if not options.parts:
+    if not options.parts and not failed:
         _write(README, figures)
-    return 0 if all(figure.good for figure in figures) else 1
+    return 0 if not failed and all(figure.good for figure in figures) else 1
 
 
 def _write(readme: Path, figures: list[Figure]) -> None:

@@ -51,7 +51,9 @@ def _slow() -> Answer:
 def _subscribe(dockrev: Dockrev, end: HttpEnd) -> list[Phone]:
     page = dockrev.http.get("/settings/notifications", headers={"Accept": "text/html"}).text
     csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
-    dockrev.http.post("/settings/notifications/webPush/keys", data={"csrf": csrf})
+    made = dockrev.http.post("/settings/notifications/webPush/keys", data={"csrf": csrf})
+    if made.is_error:
+        raise LabError(f"no keys were made: {made.status_code} {made.text[:300]}")
     phones = [Phone(end, f"device{number}") for number in range(DEVICES)]
     for phone in phones:
         dockrev.post("/api/web-push/subscriptions", phone.subscription)

@@ -45,8 +45,9 @@ class Dockrev:
         }
         self._process: subprocess.Popen[bytes] | None = None
         # As of somebody who has seen the deploy check in this session: a newcomer's first page is another one.
-        seen = {"User-Agent": "bench", "Cookie": f"{COOKIE}=1"}
-        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=seen)
+        self.http = httpx.Client(
+            base_url=self.url, timeout=60, trust_env=False, headers={"User-Agent": "bench"}, cookies={COOKIE: "seen"}
+        )
 
     def __enter__(self) -> Dockrev:
         self.start()
