@@ -1,0 +1,1 @@
+"""Dockrev. `docs/architecture.md` is the house on one page."""

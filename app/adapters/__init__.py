@@ -1,0 +1,1 @@
+"""The outside worlds, a folder each; they do not know each other, nor any room."""

@@ -1,0 +1,1 @@
+"""The rooms, a folder each; each uses only those below it."""

@@ -211,7 +211,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         assert process.stdout is not None
         while await process.stdout.read(_HELPER_OUTPUT):
-            pass
+            pass  # thrown away
         await process.wait()
 
 

@@ -211,11 +211,11 @@ def _with_steps_to_come(steps: list[Step], state: TrackState) -> list[Step]:
     if state is TrackState.SKIPPED:
         return steps
     have = {step.key: step for step in steps}
-    line = [have.get(key) or Step(key=key, state=StepState.TODO) for key in UPDATE_STEPS]
+    line = [have.get(key) or Step(key=key, state=StepState.AHEAD) for key in UPDATE_STEPS]
     ends = [step for step in steps if step.key not in UPDATE_STEPS]
     if not ends:
         unchanged = state is TrackState.FAILED
-        ends = [Step(key=StepKey.UNCHANGED if unchanged else StepKey.SETTLED, state=StepState.TODO)]
+        ends = [Step(key=StepKey.UNCHANGED if unchanged else StepKey.SETTLED, state=StepState.AHEAD)]
     return line + ends
 
 

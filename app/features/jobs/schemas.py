@@ -32,7 +32,7 @@ class StepState(StrEnum):
 
     DONE = "done"
     RUN = "run"
-    TODO = "todo"
+    AHEAD = "todo"  # a step of the timeline that is still to come; the word is the one stylesheet and job rows use
     BAD = "bad"
     BACK = "back"
     SKIP = "skip"

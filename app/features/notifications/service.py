@@ -93,7 +93,7 @@ class Notifications:
             await self._moved.wait()
             self._moved.clear()
             while await self.look():
-                pass
+                pass  # `look` takes so many at a time; again until there are none
 
     async def look(self) -> bool:
         """Deal with the jobs that ended since; whether there were any."""

@@ -51,13 +51,13 @@ def environment(templates: Path, assets: Assets, compiled: Path | None = None) -
 
 
 def _cache(folder: Path | None) -> FileSystemBytecodeCache | None:
+    if folder is None:
+        return None
     try:
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return FileSystemBytecodeCache(str(folder))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:  # a data folder that cannot be written is told about elsewhere
-        pass
-    return None
+        return None
+    return FileSystemBytecodeCache(str(folder))
 
 
 def _setup(container: Container) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
@@ -83,11 +84,9 @@ class Scheduler:
         while True:
             self._moved.clear()
             wait = await self.step()
-            try:
+            with suppress(TimeoutError):  # no settings changed: something is due, or it is time to look again
                 async with asyncio.timeout(wait):
                     await self._moved.wait()
-            except TimeoutError:
-                pass
 
     async def step(self) -> float:
         """Arm what changed, fire what is due; returns the seconds until the next look."""

@@ -190,7 +190,7 @@ def _first_unreadable(paths: Iterable[str]) -> str | None:
             if not Path(path).is_file():
                 return path
             with Path(path).open("rb"):
-                pass
+                pass  # opening it is the question: a file may be there and not be ours to read
         except (OSError, ValueError):
             return path
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -184,12 +184,10 @@ class Runtime:
         """Read again soon after events, and every half minute anyway."""
         while True:
             poll = POLL_SECONDS if self._status.connected else LOST_POLL_SECONDS
-            try:
+            with suppress(TimeoutError):  # nothing happened: time for the look that comes anyway
                 async with asyncio.timeout(poll):
                     await self._dirty.wait()
                 await asyncio.sleep(DEBOUNCE_SECONDS)
-            except TimeoutError:
-                pass
             self._dirty.clear()
             try:
                 await self.refresh()

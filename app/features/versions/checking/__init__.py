@@ -1,0 +1,1 @@
+"""Checks and runtime scans (spec §7.5, §7.7)."""

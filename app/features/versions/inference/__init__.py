@@ -1,0 +1,1 @@
+"""Which version a floating tag is (spec §7.6)."""
