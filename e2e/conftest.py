@@ -42,7 +42,7 @@ def lab() -> Iterator[Lab]:
     try:
         running.start()
     except LabUnavailable as error:
-        pytest.skip(error.reason)
+        pytest.skip(error.reason)  # not root, no packages: the suite's summary names it, nothing is passed for it
     try:
         yield running
     finally:
@@ -54,6 +54,7 @@ def browser_type_launch_args(lab: Lab) -> Iterator[dict[str, Any]]:
     """Debian's Chromium, in a network that does not change when containers come and go."""
     chromium = find_chromium()
     if chromium is None:
+        # Without a browser there is no journey; `tests.suite` has tried to install one before and says so at its end.
         pytest.skip("there is no Chromium; install the package chromium of your system")
     if not QuietNetwork.possible():
         yield {"executable_path": chromium, "args": ARGUMENTS}

@@ -96,7 +96,7 @@ async def _socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
         await join(reader, writer, far_reader, far_writer)
     except (asyncio.IncompleteReadError, ConnectionError):
-        pass
+        pass  # the browser left in the middle
     finally:
         with contextlib.suppress(OSError, RuntimeError):
             writer.close()

@@ -87,6 +87,7 @@ def test_from_an_empty_page_to_a_check(new_context: NewContext, hub: Hub) -> Non
     connection.get_by_label("Callback URL").fill(CALLBACK)
     screen.button("Save").click()
     screen.says("No repository is selected yet")
+    # The mask stands in the field's hint, never in its value: what is sent back unchanged keeps the token (spec §3.7).
     expect(connection.get_by_label("Token")).to_have_attribute("placeholder", "******")
 
     page.locator("#targets input[name=input]").fill("https://github.com/acme")

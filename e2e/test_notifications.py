@@ -90,6 +90,7 @@ def _set_up(screen: NotificationsScreen, ends: Ends) -> None:
     expect(screen.card("email").locator("[data-card-state]")).to_have_text("Not saved yet")
     screen.save("email")
     expect(screen.card("email")).to_contain_text("me@home.lan, you@home.lan through 127.0.0.1", timeout=SOON)
+    # The mask stands in the field's hint, never in its value: sent back unchanged it keeps the address (spec §3.7).
     expect(page.get_by_label("SMTP address")).to_have_attribute("placeholder", "******", timeout=SOON)
     page.locator("#webhook-url").fill(f"{ends.hook.url}/s3cret")
     screen.save("webhook")

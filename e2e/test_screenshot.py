@@ -20,6 +20,7 @@ PICTURE = Path(__file__).resolve().parent.parent / "docs/screenshot.png"
 LARGEST = 300_000
 
 
+# It writes into docs/, and a test run must leave a checkout as it was.
 @pytest.mark.skipif(
     not os.environ.get("DOCKREV_WRITE_SCREENSHOT"), reason="DOCKREV_WRITE_SCREENSHOT=1 renews the README's picture"
 )

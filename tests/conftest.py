@@ -54,12 +54,12 @@ def _choice(config: pytest.Config) -> EngineChoice:
 
 def _running(choice: EngineChoice) -> Iterator[Lab]:
     if reason := _fetched("new" if choice == "new" else "debian"):
-        pytest.skip(reason)
+        pytest.skip(reason)  # the packages of this flavour can't be had here; the other flavour's tests run
     running = Lab(choice)
     try:
         running.start()
     except LabUnavailable as error:
-        pytest.skip(error.reason)
+        pytest.skip(error.reason)  # this machine can't run an engine: the suite's summary names it
     try:
         yield running
     finally:
@@ -83,6 +83,7 @@ def clean_lab(lab: Lab) -> Iterator[Lab]:
 def _each_engine(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if _choice(request.config) == "host":
         if request.param == "new":
+            # A second engine would be one that nobody asked for on a machine that has its own.
             pytest.skip("only the machine's own engine was asked for")
         yield request.getfixturevalue("lab")
     elif request.param == _choice(request.config):

@@ -125,9 +125,9 @@ class FaultProxy:
         self.connections += 1
         try:
             while await self._one(await read_request(reader), writer):
-                pass
+                pass  # the next request of the same connection
         except (Closed, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
+            pass  # hung up, or cut off as a fault rule wanted it
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -108,7 +108,7 @@ async def _read_chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield await reader.readexactly(size)
         await reader.readline()
     while (await reader.readline()).strip():
-        pass
+        pass  # trailers, which nobody here sends
 
 
 def head_bytes(answer: Answer, *, keep_alive: bool) -> bytes:

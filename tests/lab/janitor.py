@@ -177,7 +177,7 @@ def _wait_for_the_owner(folder: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 1024):
-        pass
+        pass  # only the end counts: the owner is gone
     if folder.exists():
         clean(folder)
 

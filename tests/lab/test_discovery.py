@@ -53,7 +53,7 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10) -> Non
 async def hears(heard: Subscription, wanted: Callable[[Event], bool], seconds: float) -> None:
     async with asyncio.timeout(seconds):
         while (event := await heard.next(seconds)) is None or not wanted(event):
-            pass
+            pass  # others come in between
 
 
 @pytest.fixture
@@ -186,6 +186,7 @@ async def test_included_files_are_followed_and_a_broken_model_keeps_the_stack(
 ) -> None:
     version = await Compose(str(clean_lab.compose_bin)).version()
     if (version.major, version.minor) < (2, 20):
+        # Debian's packaged Compose may be older; both lab flavours bring one that knows it, a host's engine may not.
         pytest.skip("this Compose does not know `include`")
     stack = clean_lab.stack(
         "included",

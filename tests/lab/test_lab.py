@@ -182,6 +182,7 @@ def _leftovers(folder: str) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_owner_is_killed(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
     if lab.choice == "host":
+        # The test kills the lab's owner and looks for what is left; the owner's real engine is not ours to kill.
         pytest.skip("the machine's own engine stays")
     env_file = tmp_path / "env"
     command = [sys.executable, "-m", "tests.lab.up", "--engine", lab.choice, "--env-file", str(env_file)]

@@ -58,10 +58,13 @@ def test_a_broken_stream_is_taken_up_where_it_broke(dockrev: FakeDockrev) -> Non
     assert seen.lines == ["pulling"]
 
 
-def test_bars_take_any_progress() -> None:
+def test_bars_take_any_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with Bars("updating [bold]x") as bars:
         bars.progress({"message": "pull [red]", "percent": 12.5, "total": 2, "download": {"currentBytes": 2_000_000}})
         bars.progress({"message": "checking", "percent": 0, "total": 0})
         bars.progress({})
         bars.step({"label": "news/web", "step": "pull", "status": "done", "note": "3 layers"})
         bars.line({"level": "warn", "msg": "[/nonsense] careful"})
+    said = capsys.readouterr().out
+    assert "news/web: pull (3 layers)" in said
+    assert "! [/nonsense] careful" in said, "what others write is text, not markup"

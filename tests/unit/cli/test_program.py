@@ -117,12 +117,12 @@ def test_one_process_per_database(run: Run, tmp_path: Path) -> None:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"
             with pytest.raises(Failure, match=f"process {other.pid}"), DatabaseLock(path):
-                pass
+                pass  # never reached: to enter raises
             assert run("migrate").code == 4
         finally:
             other.kill()
-    with DatabaseLock(path):  # a killed holder holds nothing
-        pass
+    with DatabaseLock(path):
+        pass  # to enter is the test: a killed holder holds nothing
 
 
 def test_a_taken_port_is_a_conflict(run: Run) -> None:

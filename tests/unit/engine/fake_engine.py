@@ -73,7 +73,7 @@ class Request(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815  # the names http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:
-        pass
+        """Nothing on stderr for each request."""
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -87,7 +87,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         return request, ("local", 0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
+        """No traceback for clients that leave, which is what many tests are about."""
 
 
 class FakeEngine:

@@ -153,7 +153,7 @@ async def test_closing_ends_calls_and_streams_that_hang(fake: FakeEngine) -> Non
     async def watch() -> None:
         async with aclosing(engine.events()) as events:
             async for _ in events:
-                pass
+                pass  # none comes; to hang here is what is tested
 
     stream = asyncio.create_task(watch())
     while not any("/events" in line for line in fake.seen) or not any("/json" in line for line in fake.seen):
@@ -194,7 +194,7 @@ async def test_a_proxy_that_forbids_events_is_no_lost_connection(fake: FakeEngin
     fake.answers["/events"] = lambda r: r.body(b"<html><body><h1>403 Forbidden</h1></body></html>", 403)
     with pytest.raises(EngineRefused) as caught:
         async for _ in engine.events():
-            pass
+            pass  # the first step raises
     assert "EVENTS" in caught.value.hint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,11 +28,15 @@ FIELDS = (
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values))
 def test_no_answer_of_an_engine_breaks_the_parser(raw: dict[str, Any]) -> None:
-    parse.container_summary(raw)
-    parse.container_detail(raw)
-    parse.image_summary(raw)
-    parse.image_detail(raw)
-    parse.engine_event(raw)
+    read = (
+        parse.container_summary(raw),
+        parse.container_detail(raw),
+        parse.image_summary(raw),
+        parse.image_detail(raw),
+        parse.engine_event(raw),
+    )
+    assert all(is_dataclass(one) for one in read)
+    assert all(isinstance(one.id, str) for one in read[:4]), "whatever came, an id is a text"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class House:
     async def tell(self) -> None:
         """Look at what ended, and send what is due, until nothing is."""
         while await self.notifications.look():
-            pass
+            pass  # it takes so many at a time
         while self.notifications._announcing:
             await asyncio.gather(*self.notifications._announcing)
         await self.send()

@@ -240,7 +240,7 @@ class FakeRegistry:
                 if reply.declared_length is not None:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            pass  # the client has hung up
         finally:
             writer.close()
 

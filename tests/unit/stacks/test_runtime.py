@@ -29,7 +29,7 @@ async def hears(room: Room, wanted: Event, seconds: float = 3.0) -> None:
     """Wait until the event is published; what comes before it is dropped."""
     async with asyncio.timeout(seconds):
         while await room.heard.next(seconds) != wanted:
-            pass
+            pass  # dropped
 
 
 @pytest.fixture

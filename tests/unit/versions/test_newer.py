@@ -261,8 +261,9 @@ async def test_what_changes_is_followed_without_anybody_asking(room: Room) -> No
     try:
         service_id = await pinned(room)
         async with asyncio.timeout(20):
-            while service_id not in (await room.versions.records_and_newer())[1]:
+            while not (found := (await room.versions.records_and_newer())[1].get(service_id)):
                 await asyncio.sleep(0.05)
+        assert found
     finally:
         for task in tasks:
             task.cancel()

@@ -158,4 +158,5 @@ def test_newest_first_and_one_tag_for_a_release(tags: list[str], followed: str) 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=20), st.text(max_size=40))
 def test_no_tag_crashes_it(tags: list[str], followed: str) -> None:
-    ladder(tags, Version.parse(followed), followed)
+    found = ladder(tags, Version.parse(followed), followed)
+    assert {rung.tag for rungs in found.rungs.values() for rung in rungs} <= set(tags)
