@@ -23,10 +23,11 @@ from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
 from app.core.metrics import Metrics
-from app.core.web.assets import Assets, static_handler
+from app.core.web.assets import Assets
 from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
 from app.core.web.problems import HANDLERS
+from app.core.web.static import static_handler
 from app.core.web.view import Pages
 from app.installed import INSTALLED
 from app.openapi import openapi_config

@@ -18,8 +18,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.errors import Conflict, InvalidArgument
 from app.core.web.auth import AuthPolicy, identity_of, mask, require_identity
-from app.core.web.forms import CSRF_COOKIE, parse, read_form, require_same_site
+from app.core.web.forms import parse, read_form, require_same_site
 from app.core.web.frame import Frame
+from app.core.web.origin import CSRF_COOKIE
 from app.core.web.paging import InvalidCursor, decode_cursor, encode_cursor
 from app.core.web.problems import HANDLERS
 from app.core.web.schema import ApiInput, ApiModel, Maybe

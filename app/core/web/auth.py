@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
-
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from app.core.errors import AuthRequired
 
+if TYPE_CHECKING:  # the supervisor lives by this policy too, without the framework
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
 Network = IPv4Network | IPv6Network
-Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Connection(Protocol):
+    """A request of any ASGI framework."""
+
+    @property
+    def scope(self) -> Any:
+        """The scope as the server made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,8 @@ class AuthPolicy:
         """User and groups as a trusted proxy tells them; a header sent twice with different values is not believed."""
         if not self.trusts(connection):
             return "", ()
-        user = _single(connection.headers.getall(self.user_header, []))
-        groups = _single(connection.headers.getall(self.group_header, []))
+        user = _single(header_values(connection, self.user_header))
+        groups = _single(header_values(connection, self.group_header))
         return user, tuple(part for part in (piece.strip() for piece in groups.split(",")) if part)
 
     def _refusal(self, reason: str, message: str, user: str, groups: Sequence[str]) -> AuthRequired:
@@ -100,6 +108,17 @@ class AuthPolicy:
                 "authorizationMode": "user_or_group",
             },
         )
+
+
+def header_values(connection: Connection, name: str) -> list[str]:
+    """All values sent under this name."""
+    wanted = name.lower().encode("latin-1", "replace")
+    return [value.decode("latin-1") for key, value in connection.scope["headers"] if key.lower() == wanted]
+
+
+def header(connection: Connection, name: str) -> str:
+    """The first value sent under this name, '' without one."""
+    return next(iter(header_values(connection, name)), "")
 
 
 def _single(values: Sequence[str]) -> str:
@@ -139,9 +158,9 @@ def from_this_machine(connection: Connection) -> bool:
     address = peer_address(connection)
     if address is not None and not address.is_loopback:
         return False
-    if any(name in connection.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip")):
+    if any(header_values(connection, name) for name in ("x-forwarded-for", "forwarded", "x-real-ip")):
         return False
-    host = urlsplit("//" + connection.headers.get("host", "")).hostname or ""
+    host = urlsplit("//" + header(connection, "host")).hostname or ""
     return host in ("", "localhost") or host.endswith(".localhost") or _is_ip(host) or address is None
 
 
@@ -153,7 +172,7 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def require_identity(connection: Connection, handler: BaseRouteHandler) -> None:
+def require_identity(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard of every route that is not marked `public`; the identity is kept on the connection's state."""
     if handler.opt.get("public"):
         return

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -13,49 +10,22 @@ from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 from pydantic import BaseModel, ValidationError
 
-from app.core.errors import Forbidden, InvalidArgument
-from app.core.web.auth import AuthPolicy
-
-CSRF_COOKIE: Final = "dockrev_csrf"
-CSRF_FIELD: Final = "csrf"
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+from app.core.errors import InvalidArgument
+from app.core.web.origin import CSRF_COOKIE, CSRF_FIELD, form_token, refuse_other_sites, require_token
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def require_same_site(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard: a browser on another site can neither post a form nor fetch with the owner's session.
-
-    Browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`); scripts say nothing and are let through.
-    """
-    if connection.scope["method"] in SAFE_METHODS or handler.opt.get("public"):  # type: ignore[typeddict-item]
-        return
-    site = connection.headers.get("sec-fetch-site")
-    if site in ("same-origin", "none"):
-        return
-    origin = connection.headers.get("origin")
-    if site is None and origin is None:
-        return
-    if site is None and origin is not None and urlsplit(origin).netloc.lower() in _own_hosts(connection):
-        return
-    raise Forbidden("this request came from another site", hint="Open Dockrev itself and repeat the action there.")
-
-
-def _own_hosts(connection: ASGIConnection[Any, Any, Any, Any]) -> set[str]:
-    hosts = {connection.headers.get("host", "").lower()}
-    policy: AuthPolicy = connection.app.state.auth_policy
-    if policy.trusts(connection) and (forwarded := connection.headers.get("x-forwarded-host")):
-        hosts.add(forwarded.split(",")[0].strip().lower())
-    return hosts - {""}
+    """Guard: a browser on another site can neither post a form nor fetch with the owner's session."""
+    if not handler.opt.get("public"):
+        refuse_other_sites(connection, connection.app.state.auth_policy)
 
 
 def csrf_token(request: Request[Any, Any, Any]) -> tuple[str, Cookie | None]:
     """The form token of this browser, and the cookie to set when it has none yet."""
-    present = request.cookies.get(CSRF_COOKIE, "")
-    if 20 <= len(present) <= 100:
-        return present, None
-    token = secrets.token_urlsafe(24)
-    return token, Cookie(key=CSRF_COOKIE, value=token, path="/", httponly=True, samesite="strict")
+    token, is_new = form_token(request.cookies.get(CSRF_COOKIE, ""))
+    return token, Cookie(key=CSRF_COOKIE, value=token, path="/", httponly=True, samesite="strict") if is_new else None
 
 
 async def read_form(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -69,9 +39,7 @@ async def read_form(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
     except (ValueError, UnicodeError) as error:
         raise InvalidArgument("the form cannot be read", details={"field": "body"}) from error
     sent = (fields.pop(CSRF_FIELD, [""]) or [""])[0]
-    expected = request.cookies.get(CSRF_COOKIE, "")
-    if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
-        raise Forbidden("the form's token is missing or old", hint="Reload the page and send the form again.")
+    require_token(sent, request.cookies.get(CSRF_COOKIE, ""))
     return fields
 
 

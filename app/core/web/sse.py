@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from litestar import Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
+
+if TYPE_CHECKING:  # the supervisor streams too, without the framework
+    from litestar import Request
 
 KEEP_ALIVE_SECONDS: Final = 15
 SEND_TIMEOUT_SECONDS: Final = 10.0

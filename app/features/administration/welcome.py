@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from app.core.clock import Clock
-from app.core.web.forms import CSRF_COOKIE
+from app.core.web.origin import CSRF_COOKIE
 from app.core.web.view import shape
 from app.features.administration.deploy_check import DeployCheck
 from app.features.preferences import Preferences
