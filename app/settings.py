@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -24,6 +24,9 @@ IGNORED = (
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "y", "on"}), frozenset({"0", "false", "no", "n", "off"})
 
 
+S = TypeVar("S", bound="AccessSettings")
+
+
 class SettingsError(Exception):
     """A variable has an impossible value; the text names it and says what is allowed."""
 
@@ -36,27 +39,60 @@ def build_version() -> str:
         return "0.0.0"
 
 
-class Settings(EnvSettings):
-    """Read once at start. Blank counts as unset."""
+class AccessSettings(EnvSettings):
+    """What Dockrev and its supervisor share: who may come in, registry logins, the log. Blank counts as unset."""
 
     env_prefix = "DOCKREV_"
 
-    effective_version: str = Field(default_factory=build_version, validation_alias="APP_EFFECTIVE_VERSION")
-    http_addr: str = "0.0.0.0:50883"
-    db_path: Path = Path("./data/dockrev.sqlite3")
-    docker_host: str | None = Field(default=None, validation_alias="DOCKER_HOST")
     docker_config: Path | None = None
-    compose_bin: str = "docker-compose"
-    host_platform: str | None = None
-    image_repo: str = "ghcr.io/ivanli-cn/dockrev"
-    self_upgrade_url: str = "/supervisor/"
-
     auth_forward_header_name: str = "X-Forwarded-User"
     auth_group_header_name: str = "Remote-Groups"
     auth_allowed_user: str | None = None
     auth_allowed_group: str | None = None
     auth_allow_anonymous_in_dev: Literal["loopback", "any", "off"] = "loopback"
     trusted_proxies: tuple[Network, ...] = Field(default=DEFAULT_TRUSTED, validate_default=True)
+    log_level: str = "INFO"
+
+    @field_validator("auth_allow_anonymous_in_dev", mode="before")
+    @classmethod
+    def _anonymous(cls, value: Any) -> Any:
+        text = str(value).strip().lower()
+        return "any" if text in _TRUE else "off" if text in _FALSE else "loopback"
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        return tuple(ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
+
+    @field_validator("auth_allowed_user", "auth_allowed_group", mode="after")
+    @classmethod
+    def _trimmed(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
+
+    @property
+    def auth_policy(self) -> AuthPolicy:
+        """The rules of forward auth."""
+        return AuthPolicy(
+            user_header=self.auth_forward_header_name,
+            group_header=self.auth_group_header_name,
+            allowed_user=self.auth_allowed_user,
+            allowed_group=self.auth_allowed_group,
+            anonymous=self.auth_allow_anonymous_in_dev,
+            trusted_proxies=self.trusted_proxies,
+        )
+
+
+class Settings(AccessSettings):
+    """Read once at start."""
+
+    effective_version: str = Field(default_factory=build_version, validation_alias="APP_EFFECTIVE_VERSION")
+    http_addr: str = "0.0.0.0:50883"
+    db_path: Path = Path("./data/dockrev.sqlite3")
+    docker_host: str | None = Field(default=None, validation_alias="DOCKER_HOST")
+    compose_bin: str = "docker-compose"
+    host_platform: str | None = None
+    image_repo: str = "ghcr.io/ivanli-cn/dockrev"
+    self_upgrade_url: str = "/supervisor/"
 
     discovery_interval_seconds: int = Field(60, ge=10)
     discovery_max_actions: int = Field(200, ge=1)
@@ -76,19 +112,7 @@ class Settings(EnvSettings):
     webhook_secret: str | None = Field(default=None, repr=False)
     github_api_url: str = "https://api.github.com"
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
-    log_level: str = "INFO"
     sandbox: bool = False
-
-    @field_validator("auth_allow_anonymous_in_dev", mode="before")
-    @classmethod
-    def _anonymous(cls, value: Any) -> Any:
-        text = str(value).strip().lower()
-        return "any" if text in _TRUE else "off" if text in _FALSE else "loopback"
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _networks(cls, value: Any) -> Any:
-        return tuple(ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
 
     @field_validator("plain_http_registries", mode="before")
     @classmethod
@@ -120,11 +144,6 @@ class Settings(EnvSettings):
             raise ValueError("must look like 0.0.0.0:50883")
         return value
 
-    @field_validator("auth_allowed_user", "auth_allowed_group", mode="after")
-    @classmethod
-    def _trimmed(cls, value: str | None) -> str | None:
-        return (value or "").strip() or None
-
     @model_validator(mode="after")
     def _ordered(self) -> Settings:
         if self.registry_retry_max_ms < self.registry_retry_base_ms:
@@ -141,23 +160,20 @@ class Settings(EnvSettings):
         host, _, port = self.http_addr.rpartition(":")
         return host.strip("[]"), int(port)
 
-    @property
-    def auth_policy(self) -> AuthPolicy:
-        """The rules of forward auth."""
-        return AuthPolicy(
-            user_header=self.auth_forward_header_name,
-            group_header=self.auth_group_header_name,
-            allowed_user=self.auth_allowed_user,
-            allowed_group=self.auth_allowed_group,
-            anonymous=self.auth_allow_anonymous_in_dev,
-            trusted_proxies=self.trusted_proxies,
-        )
-
 
 def load_settings() -> Settings:
     """Settings from the environment; raises SettingsError naming each bad variable."""
+    return _read(Settings)
+
+
+def load_access() -> AccessSettings:
+    """The part of them that the supervisor takes too: what is wrong with the rest does not stop it."""
+    return _read(AccessSettings)
+
+
+def _read(settings: type[S]) -> S:
     try:
-        return Settings()
+        return settings()
     except ValidationError as error:
         lines = [_explain(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError("\n".join(lines)) from error
