@@ -15,6 +15,7 @@ from app.adapters.engine.plumbing import CHUNKS_AHEAD, Plumbing, too_slow
 from app.adapters.engine.pulling import OnProgress, pull_image
 from app.adapters.engine.records import (
     ContainerDetail,
+    ContainerEnvironment,
     ContainerSummary,
     EngineEvent,
     EngineInfo,
@@ -60,19 +61,20 @@ class Engine(Plumbing):
         await self._call(lambda c: c.ping())
 
     async def info(self) -> EngineInfo:
-        """Version and platform. The host's name is '' where a socket proxy forbids to ask for it."""
+        """Version and platform. The host's name and the data folder are '' where a socket proxy forbids to ask."""
 
         def ask(client: APIClient) -> EngineInfo:
             told: Mapping[str, Any] = client.version()
-            name = ""
+            more: Mapping[str, Any] = {}
             with suppress(Exception):
-                name = str(client.info().get("Name") or "")
+                more = client.info()
             return EngineInfo(
                 version=str(told.get("Version") or ""),
                 api_version=str(client.api_version),
                 os=str(told.get("Os") or "linux"),
                 arch=str(told.get("Arch") or ""),
-                name=name,
+                name=str(more.get("Name") or ""),
+                root_dir=str(more.get("DockerRootDir") or ""),
             )
 
         return await self._call(ask)
@@ -87,6 +89,12 @@ class Engine(Plumbing):
         """Inspect one container. Raises NoSuchContainer."""
         ref = container_ref(id)
         return parse.container_detail(await self._call(lambda c: c.inspect_container(ref), about=ref))
+
+    async def environment(self, id: str, names: Iterable[str]) -> ContainerEnvironment:
+        """The working folder and those variables of a container that are in `names`; no other leaves this call, they
+        may be secrets. Raises NoSuchContainer."""
+        ref, wanted = container_ref(id), frozenset(names)
+        return parse.environment(await self._call(lambda c: c.inspect_container(ref), about=ref), wanted)
 
     async def containers_detail(self, ids: Iterable[str]) -> list[ContainerDetail]:
         """Inspect many, at most eight at once, in the order given; those that vanished meanwhile are left out."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.adapters.engine.records import (
     ContainerDetail,
+    ContainerEnvironment,
     ContainerSummary,
     EngineEvent,
     Health,
@@ -190,6 +191,13 @@ def container_detail(raw: Mapping[str, Any]) -> ContainerDetail:
         stop_timeout=grace if isinstance(grace, int) and grace >= 0 else None,
         tty=bool(config.get("Tty")),
     )
+
+
+def environment(raw: Mapping[str, Any], names: frozenset[str]) -> ContainerEnvironment:
+    config = _mapping(raw.get("Config"))
+    pairs = (text.partition("=") for text in _sequence(config.get("Env")) if isinstance(text, str))
+    variables = {name: value[:MAX_LABEL_CHARS] for name, _, value in pairs if name in names}
+    return ContainerEnvironment(variables, _text(config.get("WorkingDir")) or "/")
 
 
 def image_summary(raw: Mapping[str, Any]) -> ImageSummary:

@@ -12,13 +12,15 @@ SERVICE_LABEL = "com.docker.compose.service"
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Who answers; `os`/`arch` in Go's words (`linux`, `amd64`), `api_version` as negotiated."""
+    """Who answers; `os`/`arch` in Go's words (`linux`, `amd64`), `api_version` as negotiated, `root_dir` the folder
+    with images and volumes on the engine's host."""
 
     version: str
     api_version: str
     os: str
     arch: str
     name: str
+    root_dir: str = ""
 
     @property
     def platform(self) -> str:
@@ -131,6 +133,14 @@ class ContainerDetail:
         """The address in the project's default network, else in the first network that has one, else ''."""
         preferred = self.addresses.get(f"{self.project}_default", "")
         return preferred or next((ip for ip in self.addresses.values() if ip), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnvironment:
+    """What was asked for of a container's variables, and the folder its program starts in."""
+
+    variables: Mapping[str, str]
+    working_dir: str
 
 
 @dataclass(frozen=True, slots=True)

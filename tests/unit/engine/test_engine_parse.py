@@ -162,3 +162,11 @@ def test_credentials_are_not_in_the_repr() -> None:
     shown = repr(RegistryAuth("alice", "hunter22", "tok-en", "r.example"))
     assert "hunter22" not in shown
     assert "tok-en" not in shown
+
+
+def test_only_the_variables_asked_for_leave_the_adapter() -> None:
+    raw = {"Config": {"Env": ["DOCKREV_DB_PATH=/data/a=b.sqlite3", "TOKEN=hush", "EMPTY", 7], "WorkingDir": "/srv"}}
+    told = parse.environment(raw, frozenset({"DOCKREV_DB_PATH", "DOCKREV_HTTP_ADDR"}))
+    assert told.variables == {"DOCKREV_DB_PATH": "/data/a=b.sqlite3"}
+    assert told.working_dir == "/srv"
+    assert parse.environment({"Config": None}, frozenset({"X"})).working_dir == "/"
