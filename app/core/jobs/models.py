@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 
 
@@ -26,7 +27,7 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
-class Job(SQLModel, table=True):
+class Job(Table, table=True):
     """One run of something (spec §4 `jobs`); `payload` is what its handler needs to run."""
 
     __tablename__ = "jobs"
@@ -53,7 +54,7 @@ class Job(SQLModel, table=True):
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column("payload_json", JsonText, nullable=False))
 
 
-class JobLog(SQLModel, table=True):
+class JobLog(Table, table=True):
     """A line of a job's log, or with level `event` an event; the id is the SSE id (spec §4 `job_logs`)."""
 
     __tablename__ = "job_logs"
@@ -66,7 +67,7 @@ class JobLog(SQLModel, table=True):
     msg: str = Field(sa_column=Column(Text, nullable=False))
 
 
-class JobTarget(SQLModel, table=True):
+class JobTarget(Table, table=True):
     """Which services a job touches: for conflict rules and for a service's history."""
 
     __tablename__ = "job_targets"

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 
 
@@ -19,7 +20,7 @@ class BackupStatus(StrEnum):
     FAILED = "failed"
 
 
-class Backup(SQLModel, table=True):
+class Backup(Table, table=True):
     """One run of the backup step. While it runs, `artifact_path` is the unfinished file; `targets` is what was found
     for each target, with what a restore needs."""
 

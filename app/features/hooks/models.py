@@ -4,8 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 from app.features.hooks.rules.delivery import Decision
 
@@ -37,7 +38,7 @@ def _name() -> Text:
     return Text(collation="NOCASE")
 
 
-class GithubSettingsRow(SQLModel, table=True):
+class GithubSettingsRow(Table, table=True):
     """The singleton."""
 
     __tablename__ = "github_packages_settings"
@@ -51,7 +52,7 @@ class GithubSettingsRow(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class GithubTargetRow(SQLModel, table=True):
+class GithubTargetRow(Table, table=True):
     """What a person typed."""
 
     __tablename__ = "github_packages_targets"
@@ -64,7 +65,7 @@ class GithubTargetRow(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class GithubRepoRow(SQLModel, table=True):
+class GithubRepoRow(Table, table=True):
     """A tracked repository; `last_op` while `queued` or `running` is what is being done."""
 
     __tablename__ = "github_packages_repos"
@@ -84,7 +85,7 @@ class GithubRepoRow(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class GithubDeliveryRow(SQLModel, table=True):
+class GithubDeliveryRow(Table, table=True):
     """A signed delivery. While it is worked on, `response_status` is empty; a second one of its id is a repetition."""
 
     __tablename__ = "github_packages_deliveries"

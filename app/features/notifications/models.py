@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Text, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 
 SINGLETON = "default"
@@ -30,7 +31,7 @@ class AnnouncementStatus(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class NotificationSettingsRow(SQLModel, table=True):
+class NotificationSettingsRow(Table, table=True):
     """The singleton. `seen_row_id` is the last row of `job_logs` that was looked at for something to tell."""
 
     __tablename__ = "notification_settings"
@@ -55,7 +56,7 @@ class NotificationSettingsRow(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class WebPushSubscriptionRow(SQLModel, table=True):
+class WebPushSubscriptionRow(Table, table=True):
     """One device: where its push service takes messages, and the keys they are encrypted with."""
 
     __tablename__ = "web_push_subscriptions"
@@ -69,7 +70,7 @@ class WebPushSubscriptionRow(SQLModel, table=True):
     last_error: str | None = Field(default=None, sa_column=Column(Text))
 
 
-class NewVersionNotificationRow(SQLModel, table=True):
+class NewVersionNotificationRow(Table, table=True):
     """One candidate digest of a service that was, or is about to be, announced."""
 
     __tablename__ = "new_version_notifications"
@@ -106,7 +107,7 @@ class NewVersionNotificationRow(SQLModel, table=True):
     last_error: str | None = Field(default=None, sa_column=Column(Text))
 
 
-class DeliveryRow(SQLModel, table=True):
+class DeliveryRow(Table, table=True):
     """The outbox: one message on its way to one channel, on web push to one device (`target` is its endpoint).
 
     `event` names what is told (`job:<id>`, `check:<id>`, …); the unique constraint is why nothing is queued twice.

@@ -3,14 +3,15 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, Column, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import UtcDateTime
 
 SINGLETON = "default"
 
 
-class SettingsRow(SQLModel, table=True):
+class SettingsRow(Table, table=True):
     """The singleton; defaults are those of spec §4."""
 
     __tablename__ = "settings"

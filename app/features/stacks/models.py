@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 
 RESTART: Final = ":restart"  # no name of a service has a colon
@@ -20,7 +21,7 @@ class ProjectStatus(StrEnum):
     INVALID = "invalid"
 
 
-class StackRow(SQLModel, table=True):
+class StackRow(Table, table=True):
     """One registered Compose project; `name` is the project's name, verbatim."""
 
     __tablename__ = "stacks"
@@ -46,7 +47,7 @@ def told_dependency(name: str, restart: bool) -> str:
     return f"{name}{RESTART}" if restart else name
 
 
-class ServiceRow(SQLModel, table=True):
+class ServiceRow(Table, table=True):
     """Identity and settings of a service; what runs and what is new belongs to other rooms."""
 
     __tablename__ = "services"
@@ -78,7 +79,7 @@ class ServiceRow(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class ProjectRow(SQLModel, table=True):
+class ProjectRow(Table, table=True):
     """What discovery last found under a project name; never deleted, at most archived."""
 
     __tablename__ = "discovered_compose_projects"

@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
 from app.features.updates.rules.recovery import Step
 
 
-class UpdateJournal(SQLModel, table=True):
+class UpdateJournal(Table, table=True):
     """One service that is being changed. Each row is committed before the step it names is begun and removed when the
     service is settled, so that whatever a killed process left behind can be put right.
 

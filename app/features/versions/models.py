@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.core.db.table import Table
 from app.core.db.types import JsonText, UtcDateTime
 
 
-class ServiceVersion(SQLModel, table=True):
+class ServiceVersion(Table, table=True):
     """The evidence about one service.
 
     `image_ref` is the reference the row was made for: when the service has another one by now, the row counts as
@@ -43,7 +44,7 @@ class ServiceVersion(SQLModel, table=True):
     last_error_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class StackCheck(SQLModel, table=True):
+class StackCheck(Table, table=True):
     """When a stack was checked last."""
 
     __tablename__ = "stack_checks"
@@ -54,7 +55,7 @@ class StackCheck(SQLModel, table=True):
     last_check_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class IgnoreRule(SQLModel, table=True):
+class IgnoreRule(Table, table=True):
     """A candidate of a service that its owner does not want; rules of unknown services are accepted (spec §4)."""
 
     __tablename__ = "ignore_rules"
@@ -71,7 +72,7 @@ class IgnoreRule(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class DigestTagsSnapshot(SQLModel, table=True):
+class DigestTagsSnapshot(Table, table=True):
     """Which tags of a repository resolve to a digest, as of `checked_at`."""
 
     __tablename__ = "image_digest_tags_snapshots"
@@ -86,7 +87,7 @@ class DigestTagsSnapshot(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class RegistryValidator(SQLModel, table=True):
+class RegistryValidator(Table, table=True):
     """What a tag (or digest) pointed to when the registry was last asked."""
 
     __tablename__ = "registry_validators"
@@ -99,7 +100,7 @@ class RegistryValidator(SQLModel, table=True):
     checked_at: str = Field(sa_column=Column(Text, nullable=False))
 
 
-class RegistryManifest(SQLModel, table=True):
+class RegistryManifest(Table, table=True):
     """Facts of a manifest; content-addressed, so never wrong, only unused."""
 
     __tablename__ = "registry_manifests"
@@ -109,7 +110,7 @@ class RegistryManifest(SQLModel, table=True):
     stored_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class RegistryHost(SQLModel, table=True):
+class RegistryHost(Table, table=True):
     """What a registry allows: until when it rests after a rate limit, and the quota as read at `quota_at`."""
 
     __tablename__ = "registry_hosts"
@@ -124,7 +125,7 @@ class RegistryHost(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class NewVersionDiscovery(SQLModel, table=True):
+class NewVersionDiscovery(Table, table=True):
     """One candidate digest seen for the first time: the history of what came out for a service."""
 
     __tablename__ = "new_version_discoveries"
@@ -142,7 +143,7 @@ class NewVersionDiscovery(SQLModel, table=True):
     discovered_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class RepositoryTags(SQLModel, table=True):
+class RepositoryTags(Table, table=True):
     """The tags of a repository as of `checked_at`; `error` is why the last try, at `tried_at`, brought none."""
 
     __tablename__ = "repository_tags"
@@ -154,7 +155,7 @@ class RepositoryTags(SQLModel, table=True):
     tried_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class RepositoryVersion(SQLModel, table=True):
+class RepositoryVersion(Table, table=True):
     """What a tag (or a digest itself) of a repository is: shared by all services that use the repository.
 
     `platforms` is None until its manifest was read. `detailed` says that the time of publication was asked for;
@@ -172,7 +173,7 @@ class RepositoryVersion(SQLModel, table=True):
     checked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
-class ServiceNewerVersions(SQLModel, table=True):
+class ServiceNewerVersions(Table, table=True):
     """The newer versions of one service under other tags, ready to be drawn.
 
     The row counts only for the `image_ref` and the running version (`current`) it was made for. `basis` names what
