@@ -153,3 +153,21 @@ async def test_static_files_are_open_to_strangers(tmp_path: Path) -> None:
         assert "porter" not in refused.text
         for name in re.findall(r'(?:href|src)="(/static/[^"#]+)', refused.text):
             assert (await client.get(name)).status_code == 200
+
+
+async def test_old_and_guessed_addresses_lead_to_the_page(api: httpx.AsyncClient) -> None:
+    for path, page in (
+        ("/index.html", "/"),
+        ("/settings/schedules", "/settings#schedules"),
+        ("/settings/github-packages", "/settings/ghcr-webhooks"),
+    ):
+        answer = await api.get(path, headers=BROWSER)
+        assert (answer.is_redirect, answer.headers["location"]) == (True, page)
+    assert (await api.get("/settings/nonsense", headers=BROWSER)).status_code == 404
+
+
+async def test_texts_name_their_charset_once(api: httpx.AsyncClient) -> None:
+    page = (await api.get("/", headers=BROWSER)).text
+    for path in ("/sw.js", *re.findall(r'"(/static/[^"]+\.(?:js|css))[^"]*"', page)):
+        kind = (await api.get(path)).headers["content-type"]
+        assert kind in ("text/javascript; charset=utf-8", "text/css; charset=utf-8"), path

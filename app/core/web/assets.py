@@ -30,8 +30,8 @@ SCRIPTS: Final = (
 )
 BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS}
 TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",  # the framework adds the charset
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",

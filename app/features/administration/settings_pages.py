@@ -7,6 +7,7 @@ from typing import Any, Final
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.answers import Toast, done
@@ -15,7 +16,7 @@ from app.core.web.view import Pages, View, shape
 from app.features.administration.settings_forms import CARDS
 from app.features.administration.settings_reads import SettingsReads
 from app.features.administration.settings_schemas import FieldProblem, SettingsPage
-from app.features.preferences import Preferences
+from app.features.preferences import Preferences, Sections
 
 AnyRequest = Request[Any, Any, Any]
 TEMPLATE: Final = "settings/settings.html"
@@ -28,6 +29,15 @@ async def settings_page(
 ) -> View[SettingsPage]:
     """Access, backups, monitoring, schedules with their next run, the instance."""
     return await pages.show(request, await settings_reads.page(request), TEMPLATE, topics=TOPICS)
+
+
+@get("/settings/{section:str}", include_in_schema=False)
+async def section_page(sections: NamedDependency[Sections], section: FromPath[str]) -> Redirect:
+    """`/settings/schedules` leads to where schedules are."""
+    for link in sections.links():
+        if link.key == section:
+            return Redirect(link.href, status_code=303)
+    raise NotFound("there is nothing at this address")
 
 
 @post("/settings/{card:str}", status_code=200, include_in_schema=False)
@@ -63,4 +73,4 @@ def problem_of(error: InvalidArgument, card: str) -> FieldProblem:
     return FieldProblem(field=field, message=told.removeprefix(f"{field} "), hint=error.hint, card=card)
 
 
-HANDLERS: Final = (settings_page, card_save)
+HANDLERS: Final = (settings_page, section_page, card_save)

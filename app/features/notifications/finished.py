@@ -14,6 +14,8 @@ from app.features.stacks import ServiceRecord
 
 _MARK: Final = '{"type":"job_finished"%'
 AT_ONCE: Final = 50
+SCHEDULE: Final = "schedule"
+GITHUB: Final = "github_webhook"  # what hooks writes as the source of a check it started or joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ def facts_of(job: JobRecord, services: list[ServiceRecord]) -> list[ServiceFacts
             )
         )
     return found
+
+
+def is_unattended(job: JobRecord) -> bool:
+    """Whether a schedule or a delivery of GitHub wanted this check (spec §8.4.1): nobody waits there for its end."""
+    audit = job.summary.get("audit")
+    return job.reason == SCHEDULE or (isinstance(audit, dict) and audit.get("source") == GITHUB)
 
 
 def error_of(job: JobRecord) -> str:

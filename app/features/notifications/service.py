@@ -15,7 +15,14 @@ from app.core.errors import DockrevError
 from app.core.events import EntitiesChanged
 from app.core.jobs import JobEngine, JobLog, JobRecord, JobStatus
 from app.features.notifications import announcements, payload
-from app.features.notifications.finished import Finished, error_of, facts_of, finished_after, service_ids
+from app.features.notifications.finished import (
+    Finished,
+    error_of,
+    facts_of,
+    finished_after,
+    is_unattended,
+    service_ids,
+)
 from app.features.notifications.models import AnnouncementStatus
 from app.features.notifications.newversions import NewVersions
 from app.features.notifications.outbox import Outbox
@@ -32,7 +39,6 @@ log = structlog.get_logger(__name__)
 CHANGING: Final = frozenset({"update", "rollback"})
 MOVING: Final = CHANGING | {CHECK, "runtime_scan"}
 TOLD: Final = frozenset({JobStatus.FAILED, JobStatus.ROLLED_BACK, JobStatus.SUCCESS})
-UNATTENDED: Final = frozenset({"schedule", "webhook", "github_webhook"})
 
 
 class Notifications:
@@ -123,7 +129,7 @@ class Notifications:
     async def _deal_with(self, ended: Finished) -> None:
         job, settings = ended.job, await self._settings.read()
         told = job.type in CHANGING and job.status in TOLD and job.payload.get("mode", "apply") == "apply"
-        unattended = job.type == CHECK and job.status is JobStatus.SUCCESS and job.reason in UNATTENDED
+        unattended = job.type == CHECK and job.status is JobStatus.SUCCESS and is_unattended(job)
         if told and settings.wants("update"):
             await self._tell_of_job(ended, settings)
         elif unattended and settings.wants("new_version"):

@@ -86,6 +86,6 @@ def _setup(container: Container) -> None:
 FEATURE = Feature(
     name="overview",
     setup=_setup,
-    handlers=(controllers.overview_page, stream.page_events, *actions.HANDLERS),
+    handlers=(controllers.overview_page, controllers.index_page, stream.page_events, *actions.HANDLERS),
     provides={"pages": Pages, "overview": Overview, "page_stream": PageStream},
 )

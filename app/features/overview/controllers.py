@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
+from litestar.response import Redirect
 
 from app.core.web.view import Pages, View
 from app.features.administration import Welcome, lead_to_deploy_check
@@ -30,3 +31,9 @@ async def overview_page(
     view = await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))
     await deploy_welcome.invite(request, view)
     return view
+
+
+@get("/index.html", include_in_schema=False)
+async def index_page() -> Redirect:
+    """The front page under the name that old bookmarks have (spec §5.9)."""
+    return Redirect("/", status_code=301)

@@ -60,11 +60,21 @@ async def test_one_message_per_check_and_each_digest_once(house: House, end: Htt
     assert len(end.seen) == 1
 
 
-@pytest.mark.parametrize(("reason", "told"), [("ui", 0), ("schedule", 1), ("webhook", 1), ("github_webhook", 1)])
-async def test_who_asked_decides(house: House, end: HttpEnd, reason: str, told: int) -> None:
+@pytest.mark.parametrize(
+    ("reason", "audit", "told"),
+    [
+        ("ui", None, 0),
+        ("schedule", None, 1),
+        ("webhook", None, 0),  # somebody's own trigger: that one asked, and sees the answer
+        ("webhook", {"source": "github_webhook"}, 1),
+        ("ui", {"source": "github_webhook"}, 1),  # a delivery joined a check that was under way
+        ("ui", "nonsense", 0),
+    ],
+)
+async def test_who_asked_decides(house: House, end: HttpEnd, reason: str, audit: object, told: int) -> None:
     await house.webhook()
     await two_services(house)
-    await house.room.check(reason=reason)
+    await house.room.check(reason=reason, summary=None if audit is None else {"audit": audit})
     await house.tell()
     assert len(end.seen) == told
 

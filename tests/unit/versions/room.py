@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from app.core.clock import Clock
 from app.core.db import Database
@@ -116,8 +117,8 @@ class Room:
         """The evidence of a service."""
         return (await self.versions.records([service_id]))[service_id]
 
-    async def check(self, **of: str) -> JobRecord:
-        """Check everything (or one stack or service) and wait for the end."""
+    async def check(self, *, summary: Mapping[str, Any] | None = None, **of: str) -> JobRecord:
+        """Check everything (or one stack or service) and wait for the end. `summary` is what its starter tells."""
         scope = "stack" if "stack_id" in of else "service" if "service_id" in of else "all"
         reason = of.pop("reason", "ui")
         job_id = await self.checks.start(
@@ -126,6 +127,7 @@ class Room:
             service_id=of.get("service_id"),
             created_by="alice",
             reason=reason,
+            summary=summary,
         )
         return await self.finished(job_id)
 
