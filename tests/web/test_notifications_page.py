@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from app.core.clock import utc_now
+from app.features.notifications.controllers import settings_out
+from app.features.notifications.page_schemas import ChannelOut, LastOut, NotificationsPage
+from app.features.notifications.settings import NotificationSettings
 from tests.unit.notifications.ends import HttpEnd
 from tests.web.test_contract import running
 from tests.web.test_notifications_api import FULL, OFF, SECRETS
@@ -140,3 +145,26 @@ async def test_the_deploy_check_is_told_what_is_missing(tmp_path: Path) -> None:
         assert (telegram.enabled, telegram.missing) == (True, ("chatId",))
         email = await board.ask("feature.notifications.email")
         assert (email.enabled, email.missing, email.evidence) == (False, (), "me@home.lan through mail.example:587")
+
+
+def test_the_headline_names_who_is_told() -> None:
+    def channel(name: str, label: str, **more: Any) -> ChannelOut:
+        return ChannelOut(name=name, label=label, enabled=True, stored=True, **more)
+
+    def last(state: str, error: str = "") -> LastOut:
+        return LastOut(at=utc_now(), state=state, title="x", error=error)
+
+    three = [channel("email", "E-mail"), channel("webhook", "Webhook"), channel("telegram", "Telegram")]
+    settings = settings_out(NotificationSettings())
+    for count, words in ((0, ""), (1, "e-mail"), (2, "e-mail and webhook"), (3, "e-mail, webhook and Telegram")):
+        page = NotificationsPage(settings=settings, channels=three[:count], devices=[], default_subject="")
+        assert page.on_words == words
+    on_its_way, stuck = (
+        channel("email", "E-mail", last=last("queued")),
+        channel("email", "E-mail", last=last("queued", "x")),
+    )
+    assert (on_its_way.failing, stuck.failing, channel("email", "E-mail", last=last("failed", "x")).failing) == (
+        False,
+        True,
+        True,
+    )

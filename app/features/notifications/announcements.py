@@ -98,6 +98,16 @@ async def failed_before(session: AsyncSession, service_ids: Collection[str]) -> 
     ]
 
 
+async def never_announced(session: AsyncSession, found: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of these findings about which there is no announcement yet, however it ended."""
+    row = NewVersionNotificationRow
+    query = select(row.service_id, row.candidate_digest).where(
+        col(row.service_id).in_([entry["serviceId"] for entry in found])
+    )
+    known = set((await session.exec(query)).all()) if found else set()
+    return [entry for entry in found if (entry["serviceId"], entry["candidateDigest"]) not in known]
+
+
 async def pending(session: AsyncSession, job_id: str) -> list[Announcement]:
     """What a check reserved and nobody queued or dropped yet."""
     query = select(NewVersionNotificationRow).where(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +77,24 @@ class NewVersions:
                 )
                 found.append(Ready(each, facts))
         return sorted(found, key=lambda each: (each.facts.stack_name, each.facts.service_name))
+
+    async def missed(self, service_ids: Collection[str]) -> list[dict[str, str]]:
+        """Candidates that no check lists as new, because a scan of what runs saw them first; in the form in which a
+        check tells what it found. Without them a stack that is behind when it is started would never be told of."""
+        records = await self._versions.found_outside_checks(service_ids)
+        return [
+            {
+                "serviceId": record.service_id,
+                "imageRef": record.image_ref,
+                "currentTag": record.image_tag,
+                "currentDisplayTag": record.current_display,
+                "candidateTag": record.candidate_tag,
+                "candidateDisplayTag": record.candidate_display or record.candidate_tag,
+                "candidateDigest": record.candidate_digest,
+            }
+            for record in records
+            if record.ignore_rule_id is None and record.candidate_tag and record.candidate_digest
+        ]
 
     async def overtaken(self, announced: Sequence[Announcement]) -> set[int]:
         """Ids of those that are not true any more."""

@@ -35,8 +35,9 @@ class ChannelOut(ApiModel):
 
     @property
     def failing(self) -> bool:
-        """Whether it is on and does not get through."""
-        return self.enabled and (bool(self.missing) or (self.last is not None and self.last.state != "delivered"))
+        """Whether it is on and does not get through; a message on its first way is not held against it."""
+        stuck = self.last is not None and self.last.state != "delivered" and bool(self.last.error)
+        return self.enabled and (bool(self.missing) or stuck)
 
 
 class DeviceOut(ApiModel):
@@ -63,6 +64,12 @@ class NotificationsPage(ApiModel):
     def on(self) -> list[ChannelOut]:
         """Channels that are on."""
         return [channel for channel in self.channels if channel.enabled]
+
+    @property
+    def on_words(self) -> str:
+        """`e-mail, webhook and Telegram`."""
+        words = [channel.label if channel.name == "telegram" else channel.label.lower() for channel in self.on]
+        return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
     @property
     def failing(self) -> list[ChannelOut]:

@@ -175,9 +175,11 @@ class Notifications:
             checked = await service_ids(session, job.id)
         if not checked:  # a check of everything names none
             checked = [service.id for service in await self._stacks.select("all")]
+        outside = await self._versions.missed(checked)
         async with self._db.transaction() as session:
             again = await announcements.failed_before(session, checked)
-            news = {entry["serviceId"]: entry for entry in (*again, *found)}
+            missed = await announcements.never_announced(session, outside)
+            news = {entry["serviceId"]: entry for entry in (*again, *missed, *found)}
             count = await announcements.reserve(session, job.id, job.reason, news.values(), self._clock.now())
             await self._mark(session, ended.row_id)
         if count:

@@ -13,12 +13,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.db import Database
+from app.core.jobs import Job
 from app.features.versions.models import NewVersionDiscovery, ServiceVersion, StackCheck
 from app.features.versions.records import Discovery, NewVersion, VersionRecord
 
 # The stacks room's table, read only to tell whether a row is still about the image its service declares.
 SERVICES: Final = table("services", column("id"), column("image_ref"))
 _IN_LIST: Final = 500
+_CHECK: Final = "check"
 _COLUMNS: Final = (  # in the order of VersionRecord's fields
     "service_id", "image_ref", "image_repo", "image_tag", "revision", "current_digest", "current_resolved_tag",
     "current_resolved_tags", "candidate_tag", "candidate_resolved_tag", "candidate_digest", "candidate_arch_match",
@@ -86,6 +88,22 @@ class Evidence:
         async with self._db.session() as session:
             rows = (await session.exec(query)).all()
         return [Discovery(**{name: getattr(row, name) for name in Discovery.__dataclass_fields__}) for row in rows]
+
+    async def found_outside_checks(self, service_ids: Collection[str]) -> set[str]:
+        """Those of these services whose present candidate was first seen by something else than a check."""
+        query = (
+            select(NewVersionDiscovery.service_id)
+            .join(Job, col(Job.id) == col(NewVersionDiscovery.source_job_id))
+            .join(ServiceVersion, col(ServiceVersion.service_id) == col(NewVersionDiscovery.service_id))
+            .where(
+                col(NewVersionDiscovery.service_id).in_(service_ids),
+                col(NewVersionDiscovery.image_ref) == col(ServiceVersion.image_ref),
+                col(NewVersionDiscovery.candidate_digest) == col(ServiceVersion.candidate_digest),
+                col(Job.type) != _CHECK,
+            )
+        )
+        async with self._db.session() as session:
+            return set((await session.exec(query)).all())
 
     async def purge_discoveries(self, before: datetime) -> int:
         """Forget what was first seen before a moment; returns how many lines."""

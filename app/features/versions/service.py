@@ -49,6 +49,13 @@ class Versions:
         """What came out for a service, newest first: each candidate digest once, kept for half a year."""
         return await self._evidence.discoveries(service_id, limit)
 
+    async def found_outside_checks(self, service_ids: Collection[str]) -> list[VersionRecord]:
+        """Evidence with a candidate that no check was the first to see, so that none lists it as new: a scan of what
+        runs found it, as after the start or when a stack is new."""
+        found = await self._evidence.found_outside_checks(service_ids)
+        records = await self._evidence.records(found) if found else {}
+        return [record for record in records.values() if record.has_candidate]
+
     async def inference_state(self, records: Iterable[VersionRecord]) -> dict[str, VersionInference]:
         """Per service whether its versions are known, in one query (spec §5.2)."""
         keys = {record.service_id: keys_of(record, self.host_platform) for record in records}

@@ -79,6 +79,31 @@ async def test_who_asked_decides(house: House, end: HttpEnd, reason: str, audit:
     assert len(end.seen) == told
 
 
+async def test_what_a_scan_saw_first_is_told_by_the_next_scheduled_check(house: House, end: HttpEnd) -> None:
+    """As after a start: the scan of what runs finds candidates, and no check lists them as new any more."""
+    await house.webhook()
+    await two_services(house)
+    await house.room.scan()
+    await house.room.check()  # by hand: tells nobody
+    await house.tell()
+    assert not end.seen
+    for _ in range(2):
+        job = await house.room.check(reason="schedule")
+        await house.tell()
+        assert job.summary["newVersions"]["count"] == 0
+    assert [seen.json()["check"]["newVersions"] for seen in end.seen] == [2]
+    assert await statuses(house) == ["sent", "sent"]
+
+
+async def test_what_somebody_saw_in_a_check_is_no_news_for_the_schedule(house: House, end: HttpEnd) -> None:
+    await house.webhook()
+    await two_services(house)
+    await house.room.check()
+    await house.room.check(reason="schedule")
+    await house.tell()
+    assert not end.seen
+
+
 async def test_nobody_is_told_while_switched_off(house: House, end: HttpEnd) -> None:
     await house.webhook()
     await house.settings.save(schemas.EventsInput(new_version=False))
