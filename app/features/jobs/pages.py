@@ -78,7 +78,7 @@ def job_row(job: JobRecord, names: Names) -> JobRow:
         services_settled=sum(track.state is TrackState.SETTLED for track in tracks),
         services_rolled_back=sum(track.state is TrackState.ROLLED_BACK for track in tracks),
         new_versions=news.get("count") if isinstance(news, Mapping) else None,
-        **_scan_counts(job.summary.get("scan")),
+        **(_scan_counts(job.summary.get("scan")) or _webhook_counts(job)),
         result_summary=reason.summary if reason else None,
         result_detail=reason.detail if reason else None,
         progress=_progress(job.summary.get("progress")),
@@ -117,6 +117,14 @@ def job_page(job: JobRecord, names: Names, rows: Sequence[LogRow], last_id: int)
 
 def _is_dry_run(job: JobRecord) -> bool:
     return "dry-run" in (job.summary.get("mode"), job.payload.get("mode"))
+
+
+def _webhook_counts(job: JobRecord) -> dict[str, int]:
+    """Repositories whose webhook on GitHub needs somebody although the job itself went well (spec §9.4)."""
+    if not job.type.startswith("github_packages_webhook"):
+        return {}
+    counts = [job.summary.get(key) for key in ("missing", "conflict")]
+    return {"problems": sum(count for count in counts if isinstance(count, int))}
 
 
 def _scan_counts(scan: Any) -> dict[str, int]:

@@ -141,3 +141,13 @@ def test_a_discovery_counts_what_it_changed_and_could_not_take_in() -> None:
     assert job_page(found, NAMES, [], 0).actions[0].reason == "A Compose file is not valid: /srv/a.yml"
     other = job_row(job(JobStatus.SUCCESS, {}, "check"), NAMES)
     assert (other.changes, other.problems) == (None, None)
+
+
+def test_webhooks_that_need_somebody_are_counted() -> None:
+    counters = {"total": 4, "ok": 1, "missing": 1, "conflict": 2, "error": 0, "repos": "odd"}
+    for kind, summary, problems in (
+        ("github_packages_webhook", counters, 3),
+        ("github_packages_webhook_sync_repo", {}, 0),
+        ("check", counters, None),
+    ):
+        assert job_row(job(JobStatus.SUCCESS, summary, kind), NAMES).problems == problems

@@ -50,6 +50,12 @@ def test_a_discovery_tells_what_happened_and_counts_the_rest(made: Environment) 
     assert "stack-3" not in text and "marked missing" not in text
 
 
+def test_a_webhook_in_conflict_is_not_all_well(made: Environment) -> None:
+    for problems, words in ((0, "Done"), (1, "1 webhook not right"), (2, "2 webhooks not right")):
+        row = jobs.job(39, "github_packages_webhook", scope="all", target_name=None, steps=[], problems=problems)
+        assert words in text_of(made, JobPage(job=row))
+
+
 def test_a_tag_is_not_told_as_a_version(made: Environment) -> None:
     found = {"stack_id": "stk_1", "service_id": "svc_1", "service_name": "web", "candidate_digest": digest(2)}
     news = [
