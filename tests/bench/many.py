@@ -20,6 +20,7 @@ from tests.unit.engine.fake_engine import FakeEngine, Request
 SIZES = (10, 50, 100, 500, 1000)
 PER_STACK = 10
 TAGS = 50
+DISCOVERIES = 5
 PAGES = 30
 STATEMENTS_GOAL = 8
 SERVER_MS_GOAL = 40
@@ -33,7 +34,7 @@ class Size:
     """Of one number of services: seconds, page times in ms, page sizes in kB, statements for a page."""
 
     services: int
-    discovery: float = 0.0
+    discovery: list[float] = field(default_factory=list)
     check: float = 0.0
     repeated: list[float] = field(default_factory=list)
     overview_ms: list[float] = field(default_factory=list)
@@ -128,26 +129,37 @@ def publish(lab: Lab) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def running(lab: Lab, digests: dict[str, dict[str, str]], count: int) -> Iterator[tuple[ManyContainers, Dockrev]]:
-    """Dockrev on such an engine, which has nothing to show yet."""
-    folder = lab.folder / f"bench-many-{count}"
+def running(
+    lab: Lab, digests: dict[str, dict[str, str]], count: int, turn: int
+) -> Iterator[tuple[ManyContainers, Dockrev]]:
+    """A fresh Dockrev on such an engine, which has nothing to show yet."""
+    folder = lab.folder / f"bench-many-{count}-{turn}"
     engine = ManyContainers(lab.registry.host, digests, folder / "stacks")
     with engine, Dockrev(folder, lab.env() | {"DOCKER_HOST": engine.host}) as dockrev:
         _until(dockrev, lambda: any("/events" in line for line in engine.seen), "the engine is not asked")
         yield engine, dockrev
 
 
+def discover(engine: ManyContainers, dockrev: Dockrev, count: int) -> float:
+    """Seconds in which `count` services are found by a Dockrev that knew of none."""
+    dockrev.settle()
+    engine.bring_up(count)
+    seconds, job = dockrev.job("/api/discovery/scan", {}, "jobId")
+    found = job["summary"]["scan"]["summary"]["stacksCreated"]
+    if found != -(-count // PER_STACK):
+        raise LabError(f"discovery made {found} stacks: {job['summary']}")
+    return seconds
+
+
 def measure(lab: Lab, digests: dict[str, dict[str, str]], count: int) -> Size:
-    """Discover, check three times, and ask for pages."""
+    """Discover in some fresh Dockrevs, in the last of them check three times and ask for pages."""
     size = Size(count)
-    with running(lab, digests, count) as (engine, dockrev):
+    for turn in range(1, DISCOVERIES):
+        with running(lab, digests, count, turn) as (engine, dockrev):
+            size.discovery.append(discover(engine, dockrev, count))
+    with running(lab, digests, count, 0) as (engine, dockrev):
         size.folder = dockrev.folder
-        dockrev.settle()
-        engine.bring_up(count)
-        size.discovery, job = dockrev.job("/api/discovery/scan", {}, "jobId")
-        found = job["summary"]["scan"]["summary"]["stacksCreated"]
-        if found != -(-count // PER_STACK):
-            raise LabError(f"discovery made {found} stacks: {job['summary']}")
+        size.discovery.append(discover(engine, dockrev, count))
         size.check = dockrev.check()
         dockrev.settle(300)
         size.repeated = [dockrev.check() for _ in range(3)]

@@ -180,6 +180,56 @@ async def test_changes_at_the_engine_are_followed(room: Room) -> None:
     assert [job.service_id for job in await scans_of(room)] == [web]
 
 
+async def test_as_long_as_more_is_noted_nothing_is_looked_at(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    web, api = await checked(room)
+    room.run("shop", "web", f"{WEB}:latest", digest_of("new"))
+    room.run("shop", "api", f"{API}:1.0.0", digest_of("other"))
+    notes = [web, api, api]
+    calm = room.scans._sleep
+
+    async def discover(seconds: float) -> None:
+        await calm(seconds)
+        if notes:
+            await room.scans.note_service(ServiceAdded(notes.pop(0), room.stack_ids["shop"]))
+
+    monkeypatch.setattr(room.scans, "_sleep", discover)
+    await room.scans.note_service(ServiceAdded(web, room.stack_ids["shop"]))
+    following = asyncio.create_task(room.scans.follow())
+    async with asyncio.timeout(5):
+        while not (found := await scans_of(room)):
+            await asyncio.sleep(0.01)
+    following.cancel()
+    assert room.slept[:4] == [2.0] * 4
+    [job] = found
+    assert job.payload["serviceIds"] == sorted([web, api])
+    await room.finished(job.id)
+
+
+async def test_notes_without_end_are_looked_at_after_half_a_minute(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    web, _ = await checked(room)
+    room.run("shop", "web", f"{WEB}:latest", digest_of("new"))
+    calm, look, waited = room.scans._sleep, room.scans.look_at_noted, list[float]()
+
+    async def busy(seconds: float) -> None:
+        await calm(seconds)
+        await room.scans.note_service(ServiceAdded(web, room.stack_ids["shop"]))
+
+    async def looking() -> None:
+        waited.append(sum(room.slept))
+        await look()
+
+    monkeypatch.setattr(room.scans, "_sleep", busy)
+    monkeypatch.setattr(room.scans, "look_at_noted", looking)
+    await room.scans.note_service(ServiceAdded(web, room.stack_ids["shop"]))
+    following = asyncio.create_task(room.scans.follow())
+    async with asyncio.timeout(5):
+        while not (found := await scans_of(room)):
+            await asyncio.sleep(0.01)
+    following.cancel()
+    assert waited[0] == 30.0
+    await room.finished(found[-1].id)
+
+
 async def test_services_of_a_running_update_are_left_to_it(room: Room) -> None:
     web, _ = await checked(room)
     going_on = asyncio.Event()

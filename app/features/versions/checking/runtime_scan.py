@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 RUNTIME_SCAN: Final = "runtime_scan"
 CHANGING: Final = ("update", "rollback")  # their services are examined by these jobs themselves, at their end
 DEBOUNCE_SECONDS: Final = 2.0
+DEBOUNCES: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,17 @@ class RuntimeScans:
         self._noted.set()
 
     async def follow(self) -> None:
-        """Look at noted services, two seconds after the first note, for ever."""
+        """Look at noted services, when two seconds brought no further note or half a minute is over; for ever.
+
+        A discovery of many services is not disturbed by looking at the first of them.
+        """
         while True:
             await self._noted.wait()
-            await self._sleep(DEBOUNCE_SECONDS)
+            for _ in range(DEBOUNCES):
+                self._noted.clear()
+                await self._sleep(DEBOUNCE_SECONDS)
+                if not self._noted.is_set():
+                    break
             self._noted.clear()
             await self.look_at_noted()
 
