@@ -86,3 +86,14 @@ def test_regex_and_semver_are_loaded_only_when_a_rule_needs_them() -> None:
         "assert matches('prefix', '1', '1.2'); assert not {'regex', 'semantic_version'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.parametrize("pattern", [r"(a|aa)+$", r"(.*a){20}$", r"(a{0,90}){0,100}$", r"^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_a_pattern_gets_fifty_milliseconds(pattern: str) -> None:
+    """Of the processor: a busy machine is no fault of the pattern. Ten tries, since the first compiles it."""
+    tag = "a" * 127 + "-"
+    matches("regex", pattern, tag)
+    started = time.process_time()
+    for _ in range(10):
+        assert not matches("regex", pattern, tag)
+    assert (time.process_time() - started) / 10 < 0.08
