@@ -282,7 +282,8 @@ ANSWERS: Final[dict[str, Any]] = {
             {
                 "state": "other_series", "distance": "minor", "version": "1.5.0", "tag": "1.5.0", "inferred": False,
                 "inReach": False, "digest": "sha256:" + "c1" * 32, "platforms": ["linux/amd64", "linux/arm64"],
-                "publishedAt": "2026-04-28T07:12:00Z", "reachedBy": ["1.5", "1", "latest"], "follow": "1.5", "more": 2,
+                "publishedAt": "2026-04-28T07:12:00Z", "reachedBy": ["1.5.0", "1.5", "1", "latest"],
+                "follow": "1.5", "more": 2,
             },
         ],
     },

@@ -94,7 +94,7 @@ async def test_rail_and_state_from_the_registry_to_the_row(clean_lab: Lab, home:
     found = await look(home, "newer")
     assert told(found)[1:] == [("minor", "1.1.0", "arch_mismatch"), ("major", "2.0.0", "other_series")]
     assert found.versions[2].platforms == ("linux/amd64", "linux/arm64")
-    assert found.versions[2].reached_by == ("2", "latest")
+    assert found.versions[2].reached_by == ("2.0.0", "2", "latest")
     service = await home.service("newer", "web")
     records, newer = await home.versions.records_and_newer()
     row = service_row(service, records[service.id], None, newer[service.id])

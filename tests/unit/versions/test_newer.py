@@ -101,10 +101,10 @@ async def test_a_floating_tag_is_compared_by_what_it_was_inferred_to_be(room: Ro
     assert room.registry.calls["resolve"] == 0, "and so do its answers"
     current, minor, major = found.versions
     assert (current.version, current.inferred) == ("1.22.3", True)
-    assert (minor.version, minor.follow, minor.reached_by) == ("1.23.1", "1.23", ("1.23",)), (
+    assert (minor.version, minor.follow, minor.reached_by) == ("1.23.1", "1.23", ("1.23.1", "1.23")), (
         "1 still leads to what runs"
     )
-    assert (major.version, major.follow, set(major.reached_by)) == ("2.0.0", "2.0.0", {"2", "latest"})
+    assert (major.version, major.follow, set(major.reached_by)) == ("2.0.0", "2.0.0", {"2.0.0", "2", "latest"})
     assert not minor.in_reach
 
 

@@ -29,8 +29,8 @@ RETRY_AFTER_MS = 800
 class Listed:
     """One version. `version` is None when only the digest is known; `tag` is one that leads exactly there.
 
-    `distance` is now, patch, minor, major or unknown; `reached_by` are tags that lead there, `follow` the one to
-    write into the Compose file. `more` are older versions of the same distance that are not listed.
+    `distance` is now, patch, minor, major or unknown; `reached_by` are all tags known to lead there, `follow` the one
+    to write into the Compose file. `more` are older versions of the same distance that are not listed.
     """
 
     state: ListedState
@@ -155,7 +155,7 @@ def listed(
             digest=entry.digest,
             platforms=entry.platforms,
             published_at=entry.published_at,
-            reached_by=entry.reached_by,
+            reached_by=tuple(dict.fromkeys((entry.tag, *entry.reached_by))),
             follow=entry.follow or entry.tag,
             rule_id=entry.rule_id,
             more=entry.more,
