@@ -20,6 +20,7 @@ from app.cli.exits import Exit, Failure
 
 if TYPE_CHECKING:
     from litestar import Litestar
+    from starlette.applications import Starlette
 
 GRACE_SECONDS = 2
 SETTLE_SECONDS = 1.0
@@ -89,7 +90,7 @@ def shown_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(application: Litestar, listener: socket.socket, ready: str) -> None:
+def run(application: Litestar | Starlette, listener: socket.socket, ready: str) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is printed when the first request can be answered.
 
     Ends within a few seconds also with streams open. No `Forwarded` header is believed here: who may speak for others

@@ -17,7 +17,7 @@ class EnvSettings(BaseModel):
     Raises pydantic's ValidationError, with the field's name or alias as the place.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, defer_build=True)
     env_prefix: ClassVar[str] = ""
 
     def __init__(self, **given: Any) -> None:

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from litestar import Litestar
-from litestar.datastructures import State
-from litestar.exceptions import HTTPException
-from litestar.plugins.pydantic import PydanticPlugin
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
-from app.core.errors import DockrevError
-from app.core.web.auth import AuthPolicy, require_identity
-from app.supervisor.controllers import environment, on_http, on_known, on_unexpected, router
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from app.core.web.auth import AuthPolicy
+from app.supervisor.answers import Templates, on_http
+from app.supervisor.ledger import Ledger
+from app.supervisor.operations import Supervisor
+from app.supervisor.outside import Outside, clean, own_container
+from app.supervisor.routes import routes
 from app.supervisor.settings import SupervisorSettings
+from app.supervisor.upgrade import Pace
+from app.supervisor.world import World
 
 
-def create_supervisor(settings: SupervisorSettings, policy: AuthPolicy) -> Litestar:
-    """The ASGI application; `policy` is the forward auth it shares with Dockrev."""
-    return Litestar(
-        route_handlers=[router(settings.base_path)],
-        guards=[require_identity],
-        exception_handlers={DockrevError: on_known, HTTPException: on_http, Exception: on_unexpected},
-        plugins=[PydanticPlugin(prefer_alias=True)],
-        openapi_config=None,
-        response_headers={"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"},
-        request_max_body_size=100_000,
-        state=State({"settings": settings, "auth_policy": policy, "templates": environment()}),
-        logging_config=None,
+def create_supervisor(
+    settings: SupervisorSettings,
+    policy: AuthPolicy,
+    *,
+    docker_config: Path | None = None,
+    world: Callable[[], World] | None = None,
+    pace: Pace | None = None,
+) -> Starlette:
+    """The ASGI application; `policy` is the forward auth it shares with Dockrev, `docker_config` has the registry
+    logins, `world` and `pace` are replaced in tests."""
+    ledger = Ledger(settings.state_path, settings.target_image_repo, clean)
+    supervisor = Supervisor(
+        settings, ledger, world or (lambda: Outside(settings, docker_config)), own_id=own_container(), pace=pace
     )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await supervisor.after_restart()
+        try:
+            yield
+        finally:
+            await supervisor.close()
+
+    application = Starlette(
+        routes=routes(settings.base_path), lifespan=lifespan, exception_handlers={HTTPException: on_http}
+    )
+    application.router.redirect_slashes = False
+    application.state.supervisor = supervisor
+    application.state.policy = policy
+    application.state.templates = Templates(settings)
+    return application
