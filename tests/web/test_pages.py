@@ -160,10 +160,13 @@ async def test_old_and_guessed_addresses_lead_to_the_page(api: httpx.AsyncClient
         ("/index.html", "/"),
         ("/settings/schedules", "/settings#schedules"),
         ("/settings/github-packages", "/settings/ghcr-webhooks"),
+        ("/queue/version-inference", "/version-inference"),
+        ("/services/stk_1", "/stacks/stk_1"),
     ):
         answer = await api.get(path, headers=BROWSER)
         assert (answer.is_redirect, answer.headers["location"]) == (True, page)
-    assert (await api.get("/settings/nonsense", headers=BROWSER)).status_code == 404
+    for path in ("/settings/nonsense", "/services/nonsense"):
+        assert (await api.get(path, headers=BROWSER)).status_code == 404
 
 
 async def test_texts_name_their_charset_once(api: httpx.AsyncClient) -> None:

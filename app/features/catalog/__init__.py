@@ -55,6 +55,6 @@ def _setup(container: Container) -> None:
 FEATURE = Feature(
     name="catalog",
     setup=_setup,
-    handlers=(*api.HANDLERS, *controllers.HANDLERS, inference_page.inference_page),
+    handlers=(*api.HANDLERS, *controllers.HANDLERS, *inference_page.HANDLERS),
     provides={"catalog": Catalog, "catalog_pages": CatalogPages},
 )

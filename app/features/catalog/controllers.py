@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
 
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.openapi import NOT_FOUND
@@ -72,6 +74,14 @@ async def stack_page(
     return await pages.show(
         request, content, "stacks/stack_detail.html", topics=(f"stack:{stack_id}", "jobs", "engine")
     )
+
+
+@get("/services/{stack_id:str}", include_in_schema=False)
+async def stack_page_of_services(stack_id: FromPath[str]) -> Redirect:
+    """What remains of a service's address when its end is taken off (spec §5b)."""
+    if not stack_id.startswith("stk_"):
+        raise NotFound("there is nothing at this address")
+    return Redirect(f"/stacks/{quote(stack_id)}", status_code=301)
 
 
 @get(
@@ -149,4 +159,4 @@ async def update_new(
     )
 
 
-HANDLERS = (service_list_page, stack_page, service_page, ignore_preview, update_new)
+HANDLERS = (service_list_page, stack_page, stack_page_of_services, service_page, ignore_preview, update_new)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
+from litestar.response import Redirect
 
 from app.core.web.view import Pages, View
 from app.features.catalog.reads import Catalog, Known
@@ -111,3 +112,12 @@ async def inference_page(
         ttl_days=TTL.days,
     )
     return await pages.show(request, content, "inference/inference_overview.html", topics=("inference", "engine"))
+
+
+@get("/queue/version-inference", include_in_schema=False)
+async def inference_page_of_queue() -> Redirect:
+    """The other address of the page (spec §11.1)."""
+    return Redirect("/version-inference", status_code=301)
+
+
+HANDLERS = (inference_page, inference_page_of_queue)
