@@ -12,6 +12,7 @@ import tempfile
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 from sqlmodel import SQLModel
 
@@ -72,7 +73,7 @@ def value(table: str, column: str, kind: str, key: int) -> object:
     if known is not None and column in known.columns:
         type_ = known.columns[column].type
         if isinstance(type_, EnumText):
-            values: list[StrEnum] = list(type_.enum)
+            values = list(cast(type[StrEnum], type_.enum))
             return values[0].value
         if isinstance(type_, UtcDateTime):
             return MOMENT
