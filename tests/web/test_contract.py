@@ -267,6 +267,18 @@ async def test_bad_bodies(api: httpx.AsyncClient, path: str, body: Any, message:
         assert found["details"]["field"]
 
 
+@pytest.mark.parametrize("opening", [b"[", b'{"backup":'])
+@pytest.mark.parametrize("depth", [100, 990, 5_000, 200_000])
+async def test_deep_bodies_are_refused(api: httpx.AsyncClient, opening: bytes, depth: int) -> None:
+    for method, path in (("PUT", "/api/settings"), ("POST", "/api/updates"), ("POST", "/api/github-packages/sync")):
+        answer = await api.request(method, path, content=opening * depth, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, f"{path} {answer.text}"
+        closed = opening * depth + b"1" + (b"]" if opening == b"[" else b"}") * depth
+        answer = await api.request(method, path, content=closed, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, f"{path} {answer.text}"
+        assert error(answer)["code"] == "invalid_argument"
+
+
 async def test_rules_round_trip(api: httpx.AsyncClient) -> None:
     rule = {
         "scope": {"type": "service", "serviceId": SVC},

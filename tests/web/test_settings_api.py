@@ -171,6 +171,14 @@ async def test_a_body_that_is_no_json_is_refused(api: httpx.AsyncClient) -> None
         assert answer.status_code == 400 and error(answer)["code"] == "invalid_argument"
 
 
+async def test_refusals_name_no_class_of_ours(api: httpx.AsyncClient) -> None:
+    for content, told in ((b"", "is missing; JSON is expected"), (b"null", "Input should be an object")):
+        answer = await api.put("/api/settings", content=content, headers={"Content-Type": "application/json"})
+        assert error(answer)["message"] == f"body: {told}"
+    answer = await put(api, resourceMonitor={"enabled": 1, "sampleIntervalSeconds": 10})
+    assert error(answer)["message"].startswith("resourceMonitor.enabled: must be")
+
+
 async def test_names_are_masked_and_auth_is_read_only(tmp_path: Path) -> None:
     allowed: dict[str, Any] = {
         "auth_allowed_user": "alice",

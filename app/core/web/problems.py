@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from litestar import Request, Response
@@ -19,6 +20,7 @@ from app.core.web.view import HTML, VARY, Pages, shape
 log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
+_OF_CLASS: Final = re.compile(r"a valid dictionary or instance of \w+")
 
 
 def envelope(error: DockrevError) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def _invalid_body(error: ValidationException) -> InvalidArgument:
     found = [
-        {"field": _field(item.get("key")), "problem": str(item.get("message", ""))[:300]}
+        {"field": _field(item.get("key")), "problem": _problem(str(item.get("message", "")))}
         for item in (error.extra if isinstance(error.extra, list) else [])
         if isinstance(item, dict)
     ] or [{"field": "body", "problem": "does not have the expected shape"}]
@@ -81,6 +83,13 @@ def _invalid_body(error: ValidationException) -> InvalidArgument:
     return InvalidArgument(
         f"{first['field']}: {first['problem']}", details={"field": first["field"], "errors": found[:20]}
     )
+
+
+def _problem(told: str) -> str:
+    """The words of pydantic without the names of our classes; of a body that is not there the framework tells a key."""
+    if told == "'data'":
+        return "is missing; JSON is expected"
+    return _OF_CLASS.sub("an object", told.removeprefix("Value error, "))[:300]
 
 
 def _field(key: object) -> str:
@@ -106,6 +115,13 @@ def on_database(request: AnyRequest, error: DBAPIError) -> Response[Any]:
     return respond(request, explain_storage_error(error) or _unexpected(request, error))
 
 
+def on_nested(request: AnyRequest, error: RecursionError) -> Response[Any]:
+    """A body of thousands of brackets; anything else that recurses without end is our fault."""
+    if "deserializ" not in str(error):
+        return on_unexpected(request, error)
+    return respond(request, InvalidArgument("the request body is nested too deeply", details={"field": "body"}))
+
+
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     """Anything else: logged with its traceback, told without it."""
     return respond(request, _unexpected(request, error))
@@ -120,5 +136,6 @@ HANDLERS: ExceptionHandlersMap = {
     DockrevError: on_known,
     HTTPException: on_http,
     DBAPIError: on_database,
+    RecursionError: on_nested,
     Exception: on_unexpected,
 }
