@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 from app.adapters.engine import PullResult
 from app.core.errors import Conflict
 from app.core.jobs import JobStatus
+from app.features.updates.one_service import ServiceUpdate
+from app.features.updates.records import Result
+from app.features.updates.rules.recovery import Step
 from tests.lab.house import House, house
 from tests.lab.lab import Lab
 from tests.lab.test_updates import publish, served, track
@@ -122,6 +126,54 @@ async def test_all_images_are_here_before_the_first_container_is_touched(clean_l
     now, db = (await starts(home, "batch", "web"))["web"], (await home.only("batch", "db")).started_at
     assert now[0] == before["web"][0] and now[1] and db and now[1] > db, "restarted, not recreated"
     assert (await home.log(job.id)).count("and is restarted") == 1, "app was recreated anyway"
+    assert await home.updates._tools.journal.all() == []
+
+
+async def test_a_restart_put_off_is_made_up_for_after_a_crash(
+    clean_lab: Lab, home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """db is updated, app waits with its restart for its own update; then the process dies."""
+    lab, samples = clean_lab, clean_lab.samples("owed")
+    names = ["db", "app"]
+    refs = {name: publish(lab, f"owed-{name}", samples.good("1.0.0")) for name in names}
+    after = "depends_on: {db: {condition: service_started, restart: true}}"
+    lab.stack("owed", f"services: {{db: {{image: '{refs['db']}'}}, app: {{image: '{refs['app']}', {after}}}}}").up(
+        wait=True
+    )
+    for name in names:
+        lab.registry.publish(f"up/owed-{name}", "1", samples.good("2.0.0"))
+    await home.look()
+    before, apply = (await starts(home, "owed", "app"))["app"], ServiceUpdate.apply
+
+    async def dying(self: ServiceUpdate, ahead: Collection[str] = ()) -> Result:
+        if self.service.name == "app":
+            raise SystemError("as if killed")
+        return await apply(self, ahead)
+
+    monkeypatch.setattr(ServiceUpdate, "apply", dying)
+    job = await home.finished(await home.updates.start(await home.stack_body("owed", names), "tester"))
+    assert job.status is JobStatus.FAILED and served(lab, (await home.only("owed", "db")).id) == "2.0.0"
+    assert (await starts(home, "owed", "app"))["app"] == before
+    (owing,) = await home.updates._tools.journal.all()
+    assert (owing.service, owing.step, [one.service for one in owing.dependents]) == ("db", Step.RESTARTS, ["app"])
+    half_done = replace(owing, service_id=(await home.service("owed", "app")).id, service="app", step=Step.PREPARE)
+    await home.updates._tools.journal.open(half_done)
+    with pytest.raises(Conflict):
+        await home.updates.start(await home.body("owed", "app"), "tester")
+    for status, left in (("old_image_kept", 1), ("restarts_made", 0)):
+        (recovery,) = await home.recovery.begin()
+        ended = await home.finished(recovery)
+        assert ended.status is JobStatus.SUCCESS and ended.summary["recovery"] == status, await home.log(recovery)
+        assert len(await home.updates._tools.journal.all()) == left
+    now, db = (await starts(home, "owed", "app"))["app"], (await home.only("owed", "db")).started_at
+    assert now[0] == before[0] and now[1] and db and now[1] > db, "restarted, not recreated"
+    # Whoever was replaced in the meantime needs no restart.
+    await home.updates._tools.journal.open(
+        replace(owing, job_id="job_later", dependents=(replace(owing.dependents[0], containers=("gone",)),))
+    )
+    (recovery,) = await home.recovery.begin()
+    await home.finished(recovery)
+    assert (await starts(home, "owed", "app"))["app"] == now and "was replaced or ended" in await home.log(recovery)
 
 
 async def test_a_stop_is_honoured_until_the_first_container_is_touched(clean_lab: Lab, home: House) -> None:

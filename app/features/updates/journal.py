@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import col, delete, select
@@ -54,6 +55,21 @@ class Journal:
             row.step, row.updated_at = step, self._clock.now()
             for name, value in facts.items():
                 setattr(row, name, value)
+
+    async def owe(self, change: Change, dependents: Sequence[Dependent]) -> None:
+        """The service is settled, these restarts are still to come."""
+        await self.move(change, Step.RESTARTS, lodgers=[one.document() for one in dependents])
+
+    async def paid(self, job_id: str, stack_id: str) -> None:
+        """The restarts that the services of this stack owed were made, or were not needed."""
+        async with self._db.transaction() as session:
+            await session.exec(
+                delete(UpdateJournal).where(
+                    col(UpdateJournal.job_id) == job_id,
+                    col(UpdateJournal.stack_id) == stack_id,
+                    col(UpdateJournal.step) == Step.RESTARTS,
+                )
+            )
 
     async def close(self, change: Change) -> None:
         """The service is settled, or there is nothing Dockrev can do about it any more."""

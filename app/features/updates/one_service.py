@@ -196,7 +196,7 @@ class ServiceUpdate:
             self._ctx.log(f"unexpected {type(error).__name__} in step {step}", "error")
             return await self._back(change, Failure(step, f"internal error ({type(error).__name__})"))
         await self._extra_tags()
-        await forget(self._tools, self._ctx, change)
+        await forget(self._tools, self._ctx, change, self._owed(change))
         self._track.step("settled", "done", self._followed(change))
         self._track.at(1.0, "done")
         return self._result("settled", change)
@@ -327,6 +327,10 @@ class ServiceUpdate:
         found = [ref.partition("@") for ref in image.repo_digests]
         return next((digest for repo, _, digest in found if repo in aliases), None)
 
+    def _owed(self, change: Change) -> tuple[Dependent, ...]:
+        """Restarts left to the dependents' own updates, if those come."""
+        return tuple(one for one in change.dependents if one.service in self._later)
+
     def _followed(self, change: Change) -> str:
         """What the timeline tells of the others."""
         mates = [f"{mate.project.name}/{mate.service}" for mate in change.housemates]
@@ -366,7 +370,7 @@ class ServiceUpdate:
         return Result(
             ending,
             restarted=(change.service, *mates, *dependents),
-            owed=tuple(one for one in change.dependents if one.service in later),
+            owed=self._owed(change) if later else (),
             old_image=change.old_image_id,
             new_image=change.new_image_id or "",
             failure=failure,

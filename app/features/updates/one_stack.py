@@ -16,7 +16,7 @@ from app.features.updates.one_service import ServiceUpdate
 from app.features.updates.records import Dependent, Failure, Result
 from app.features.updates.rules.request import Target
 from app.features.updates.summary import StackSummary, backup_facts, failed_outcome
-from app.features.updates.tools import Tools
+from app.features.updates.tools import Tools, settle_restarts
 from app.features.updates.track import BACKUP_PERCENT, Meter, Track
 
 
@@ -77,6 +77,7 @@ class StackUpdate:
         await self._ctx.commit()
         outcome = await self._apply(ready, backup)
         await self._pay(self._owed)
+        await settle_restarts(self._tools, self._ctx, self._plan.stack.id)
         self._tell()
         return outcome
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +20,8 @@ from app.core.errors import AdapterError, DockrevError
 from app.core.events import EntitiesChanged, EventBus
 from app.core.jobs import JobContext, JobEngine, JobOutcome, JobStatus, NewJob, Progress
 from app.features.updates import evidence
-from app.features.updates.containers import containers_of
-from app.features.updates.followers import bring_followers, require_followers
+from app.features.updates.containers import containers_of, is_up
+from app.features.updates.followers import bring_followers, require_followers, restart_dependent
 from app.features.updates.orphans import wait_for_orphans
 from app.features.updates.records import Change, Failure, StepFailed
 from app.features.updates.rules.recovery import Action, Found, Step, recovery_action
@@ -58,7 +59,7 @@ class Recovery:
         """
         started: list[str] = []
         async with self._lock:
-            for change in await self._tools.journal.all():
+            for change in _due(await self._tools.journal.all()):
                 key = (change.job_id, change.service_id)
                 busy = {change.job_id, self._working.get(key, "")}
                 tries, due = self._tries.get(key, (0, 0.0))
@@ -103,6 +104,8 @@ class Recovery:
         await self._engine_back(ctx)
         if change.override_path and await wait_for_orphans(change.override_path):
             ctx.log("a Compose command of the interrupted update was still running; it has ended now")
+        if change.step is Step.RESTARTS:
+            return await self._restart_owed(ctx, change)
         change, action = await self._look(ctx, change)
         label = f"{change.project.name}/{change.service}"
         ctx.step(
@@ -124,6 +127,24 @@ class Recovery:
         states = ", ".join(f"{one.name} {one.state} {one.image_id[7:19]}" for one in found) or "no container"
         ctx.log(f"interrupted at step {change.step.value}; there is: {states}; decided: {action}")
         return replace(change, new_image_id=new_image), action
+
+    async def _restart_owed(self, ctx: JobContext, change: Change) -> JobOutcome:
+        """The update itself is done; who still runs in the containers of then has not been restarted after it."""
+        warnings: list[str] = []
+        for dependent in change.dependents:
+            found = await containers_of(self._tools.engine, change.project.name, dependent.service)
+            if not any(is_up(one) and one.id in dependent.containers for one in found):
+                ctx.log(f"{change.project.name}/{dependent.service} was replaced or ended since then")
+                continue
+            verdict = await restart_dependent(
+                self._tools, ctx, change.project.name, change.service, dependent, ended_too=False
+            )
+            if verdict.state != "ok":
+                ctx.log(verdict.why, "warn")
+                warnings.append(verdict.why)
+        await self._forget(ctx, change)
+        ctx.step(change.service_id, "settled", "done", note="what depends on it was looked after")
+        return _ended(change, "restarts_made", {"warnings": warnings} if warnings else None)
 
     async def _keep_old(self, ctx: JobContext, change: Change) -> JobOutcome:
         """The old image runs: make sure that its name says so too, and that it does work."""
@@ -208,6 +229,12 @@ class Recovery:
             ctx.log(f"the state could not be read anew: {error.message}", "warn")
         ctx.progress(Progress("done", f"{change.service} is put right", 1, 1, 100.0), force=True)
         self._bus.publish(EntitiesChanged("services", frozenset({change.service_id})))
+
+
+def _due(changes: Sequence[Change]) -> list[Change]:
+    """What may be put right now: restarts wait until nothing else of their stack is half done."""
+    open_stacks = {change.stack_id for change in changes if change.step is not Step.RESTARTS}
+    return [change for change in changes if change.step is not Step.RESTARTS or change.stack_id not in open_stacks]
 
 
 def _ended(change: Change, how: str, more: dict[str, Any] | None = None) -> JobOutcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from app.core.db import StorageError
 from app.core.jobs import JobContext
 from app.features.stacks import Stacks
 from app.features.updates.journal import Journal
-from app.features.updates.records import Change, Failure, StepFailed
+from app.features.updates.records import Change, Dependent, Failure, StepFailed
 from app.features.updates.rules.recovery import Step
 from app.features.updates.watch import GONE, Watch
 from app.settings import Settings
@@ -69,10 +69,20 @@ async def note(tools: Tools, ctx: JobContext, change: Change, step: Step, **fact
         ctx.log(f"the journal could not be written: {error.message}", "warn")
 
 
-async def forget(tools: Tools, ctx: JobContext, change: Change) -> None:
-    """Take a service out of the journal: it is settled, or there is nothing more that Dockrev could do."""
+async def forget(tools: Tools, ctx: JobContext, change: Change, owed: Sequence[Dependent] = ()) -> None:
+    """Take a service out of the journal: it is settled, or there is nothing more that Dockrev could do. Restarts that
+    are `owed` stay in it."""
     try:
-        await tools.journal.close(change)
+        await (tools.journal.owe(change, owed) if owed else tools.journal.close(change))
+    except StorageError as error:
+        ctx.log(f"the journal could not be written: {error.message}", "warn")
+
+
+async def settle_restarts(tools: Tools, ctx: JobContext, stack_id: str) -> None:
+    """Take the restarts that services of this stack owed out of the journal. They are looked after once more if that
+    cannot be written."""
+    try:
+        await tools.journal.paid(ctx.job.id, stack_id)
     except StorageError as error:
         ctx.log(f"the journal could not be written: {error.message}", "warn")
 

@@ -37,6 +37,16 @@ async def test_a_change_comes_back_with_all_who_follow(journal: Journal) -> None
     await journal.move(change, Step.HEALTH)
     (found,) = await journal.all()
     assert found.step is Step.HEALTH and found.dependents == change.dependents
+    await journal.owe(change, change.dependents[:1])
+    (found,) = await journal.all()
+    assert (found.step, found.dependents, found.housemates) == (Step.RESTARTS, change.dependents[:1], ())
+    await journal.paid("job_1", "stk_2")
+    assert len(await journal.all()) == 1
+    await journal.paid("job_1", "stk_1")
+    assert await journal.all() == []
+    await journal.open(change)
+    await journal.paid("job_1", "stk_1")
+    assert await journal.all() == [change], "not settled yet"
     await journal.close(change)
     assert await journal.all() == []
 

@@ -16,6 +16,8 @@ class Step(StrEnum):
     HEALTH = "health"
     TAG = "tag"
     ROLLBACK = "rollback"
+    RESTARTS = "restarts"
+    """It is settled; only restarts put off to the end of the stack are open, those of the row's dependents."""
 
 
 Action = Literal["keep_old", "judge_new", "bring_back"]
