@@ -95,7 +95,8 @@ async def test_a_restore_brings_everything_back_and_starts_what_it_stopped(
     lab = clean_lab
     ref = start(lab, "back", tmp_path)
     yaml = f"services: {{web: {{image: '{ref}', volumes: ['data:/data', '{tmp_path / 'config'}:/config']}},"
-    yaml += f" idle: {{image: '{ref}', volumes: ['data:/data']}}}}\nvolumes: {{data: {{}}}}"
+    yaml += f" idle: {{image: '{ref}', volumes: ['data:/data']}},"
+    yaml += f" able: {{image: '{ref}', volumes: ['data:/data'], depends_on: [web]}}}}\nvolumes: {{data: {{}}}}"
     lab.stacks[0].write(yaml)
     lab.stacks[0].up(wait=True)
     lab.stacks[0].compose("stop", "-t", "1", "idle")
@@ -117,6 +118,10 @@ async def test_a_restore_brings_everything_back_and_starts_what_it_stopped(
     assert done.status is JobStatus.SUCCESS, await home.log(done.id)
     after = await home.only("back", "web")
     assert after.id == web.id and after.running
+    able = await home.only("back", "able")
+    assert able.started_at and after.started_at and able.started_at > after.started_at, "what it depends on is first"
+    log = await home.log(done.id)
+    assert log.index(f"docker stop {able.name}") < log.index(f"docker stop {after.name}")
     assert lab.docker("exec", web.id, "cat", "/data/notes/today.txt").strip() == "precious"
     owner = lab.docker("exec", web.id, "busybox", "stat", "-c", "%u:%g", "/data/notes/today.txt")
     assert owner.strip() == "1234:5678"

@@ -42,7 +42,7 @@ def _setup(container: Container) -> None:
     store = BackupStore(container.get(Database), clock)
     backups = Backups(store, engine, container.get(Stacks), container.get(Preferences), clock)
     container.put(Backups, backups)
-    container.put(Restores, Restores(backups, engine, container.get(JobEngine)))
+    container.put(Restores, Restores(backups, engine, container.get(Stacks), container.get(JobEngine)))
 
 
 async def _start(container: Container) -> None:

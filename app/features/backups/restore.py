@@ -23,6 +23,7 @@ from app.features.backups.errors import BackupFailed
 from app.features.backups.records import BackupRecord
 from app.features.backups.seen import KINDS
 from app.features.backups.service import Backups
+from app.features.stacks import Stacks, dependencies_first
 
 JOB_TYPE = "restore"
 BUSY_TYPES = ("update", "rollback", "restore", "service_lifecycle")
@@ -41,8 +42,9 @@ class Place:
 class Restores:
     """Restores backups as jobs of type `restore`."""
 
-    def __init__(self, backups: Backups, engine: Engine, jobs: JobEngine) -> None:
+    def __init__(self, backups: Backups, engine: Engine, stacks: Stacks, jobs: JobEngine) -> None:
         self._backups = backups
+        self._stacks = stacks
         self._engine = engine
         self._jobs = jobs
         jobs.register(JobKind(JOB_TYPE, self._run))
@@ -96,7 +98,7 @@ class Restores:
             ctx.merge({"backupId": record.id, "stopped": stopped})
             await ctx.flush()
             try:
-                await self._stop(ctx, [user for user in users if user.running])
+                await self._stop(ctx, [user for user in reversed(users) if user.running])
                 for n, place in enumerate(places):
                     told = f"restoring {place.name}"
                     ctx.progress(Progress("restore", told, n, len(places), 100 * n / len(places)), force=True)
@@ -128,8 +130,8 @@ class Restores:
     async def _places(
         self, record: BackupRecord, archive: Path
     ) -> tuple[list[Place], list[ContainerDetail], list[str]]:
-        """Where everything goes, who uses it, and what only the owner can put back; all of it before anything is
-        stopped."""
+        """Where everything goes, who uses it (what others depend on first), and what only the owner can put back; all
+        of it before anything is stopped."""
         rows = await self._engine.containers(all=True)
         containers = await self._engine.containers_detail([row.id for row in rows])
         places: list[Place] = []
@@ -150,7 +152,17 @@ class Restores:
         if not places:
             hint = f"Create the containers first (docker compose up --no-start), or unpack {archive} by hand."
             raise BackupFailed("nothing of this backup can be restored: " + "; ".join(by_hand), hint=hint)
-        return places, list(users.values()), by_hand
+        return places, await self._dependencies_first(list(users.values())), by_hand
+
+    async def _dependencies_first(self, users: Sequence[ContainerDetail]) -> list[ContainerDetail]:
+        known = {stack.project: stack.services for stack in await self._stacks.stacks("include")}
+        ordered: list[ContainerDetail] = []
+        for project in dict.fromkeys(user.project for user in users):
+            there = [user for user in users if user.project == project]
+            edges = {service.name: service.depends_on for service in known.get(project, ())}
+            names = dependencies_first((user.service for user in there), edges)
+            ordered += sorted(there, key=lambda user: names.index(user.service))
+        return ordered
 
     async def _stop(self, ctx: JobContext, running: Sequence[ContainerDetail]) -> None:
         for container in running:

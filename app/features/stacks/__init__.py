@@ -23,6 +23,7 @@ from app.features.stacks.events import (
     StackDiscovered,
 )
 from app.features.stacks.models import ProjectStatus
+from app.features.stacks.order import dependencies_first
 from app.features.stacks.problem_words import problem_text
 from app.features.stacks.queries import Archived, parse_archived
 from app.features.stacks.records import ProjectRecord, ServiceRecord, ServiceSettings, StackRecord
@@ -61,6 +62,7 @@ __all__ = [
     "StackDiscovered",
     "StackRecord",
     "Stacks",
+    "dependencies_first",
     "parse_archived",
     "problem_text",
 ]

@@ -10,9 +10,8 @@ from app.core.events import EntitiesChanged, EventBus
 from app.core.jobs import JobContext, JobOutcome, JobStatus, JobStopped
 from app.features.backups import Backups
 from app.features.preferences import Preferences
-from app.features.stacks import ServiceRecord, StackRecord
+from app.features.stacks import ServiceRecord, StackRecord, dependencies_first
 from app.features.updates.one_stack import StackPlan, StackUpdate
-from app.features.updates.rules.order import dependencies_first
 from app.features.updates.rules.request import Target
 from app.features.updates.summary import line_facts
 from app.features.updates.tools import Tools

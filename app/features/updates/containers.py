@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from app.adapters.engine import PROJECT_LABEL, SERVICE_LABEL, ContainerDetail, ContainerSummary, Engine
 from app.features.backups import ONE_OFF_LABEL
-from app.features.stacks import StackRecord, Stacks
+from app.features.stacks import StackRecord, Stacks, dependencies_first
 from app.features.updates.records import Dependent, Housemate, project_of
-from app.features.updates.rules.order import dependencies_first, lives_in, started_anew
+from app.features.updates.rules.order import lives_in, started_anew
 
 
 async def containers_of(engine: Engine, project: str, service: str) -> list[ContainerDetail]:

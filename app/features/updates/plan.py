@@ -12,10 +12,10 @@ from app.adapters.engine import ContainerDetail, Engine, EngineError
 from app.core.jobs import JobFilter, JobStore
 from app.features.backups import Backups, Target, mounts_seen, service_containers, targets_of
 from app.features.preferences import BackupDefaults
-from app.features.stacks import ServiceRecord, StackRecord, Stacks
+from app.features.stacks import ServiceRecord, StackRecord, Stacks, dependencies_first
 from app.features.updates.containers import housemates_of, is_up
 from app.features.updates.offers import offer_of
-from app.features.updates.rules.order import dependencies_first, started_anew
+from app.features.updates.rules.order import started_anew
 from app.features.updates.rules.targets import Offer, why_not
 from app.features.updates.rules.timings import Away, away
 from app.features.updates.watch import gate_of

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.features.stacks import dependencies_first
 from app.features.updates.evidence import LOG_CHARS, LOG_LINES, last_lines
 from app.features.updates.retries import delay_before
 from app.features.updates.rules.conflicts import Operation, blocked_by
 from app.features.updates.rules.health import MAX_SECONDS, MIN_SECONDS, Gate, Sighting, Verdict, all_of, gate_for, judge
-from app.features.updates.rules.order import dependencies_first, lives_in, started_anew
+from app.features.updates.rules.order import lives_in, started_anew
 from app.features.updates.rules.recovery import Found, Step, recovery_action
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
