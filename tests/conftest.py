@@ -33,6 +33,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if {"lab", "clean_lab", "each_lab"} & wanted:
         _fetched("new" if _choice(session.config) == "new" else "debian")
+    if "own" in wanted:
+        _prefetched()
     if "each_lab" in wanted and _choice(session.config) != "host":
         _fetched("new")
 
@@ -42,6 +44,18 @@ def _fetched(flavor: str) -> str:
     """Why the flavour's packages can't be had; empty when they are there."""
     try:
         obtain("new" if flavor == "new" else "debian")
+    except LabUnavailable as error:
+        return error.reason
+    return ""
+
+
+@functools.cache
+def _prefetched() -> str:
+    """Why Dockrev's own image can't be built here; empty when all that it needs is there."""
+    from tests.lab import own_image
+
+    try:
+        own_image.prefetch()
     except LabUnavailable as error:
         return error.reason
     return ""
@@ -103,6 +117,16 @@ def each_lab(_each_engine: Lab) -> Iterator[Lab]:
 def registry(lab: Lab) -> Registry:
     """The session's open registry. Use a repository name of the test's own."""
     return lab.registry
+
+
+@pytest.fixture(scope="session")
+def own(lab: Lab) -> dict[str, str]:
+    """Version → reference of Dockrev's own image in the lab's registry; see `tests.lab.own_image`."""
+    from tests.lab import own_image
+
+    if reason := _prefetched():
+        pytest.skip(reason)  # no Debian packages or no package index within reach: named in the suite's summary
+    return own_image.own_images(lab)
 
 
 @pytest.fixture

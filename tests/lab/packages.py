@@ -120,6 +120,19 @@ def _suite_root(suite: str, packages: Sequence[str]) -> Path:
     return target
 
 
+def fetch(*packages: str) -> Path:
+    """The folder of packages of the machine's own suite, unpacked without their dependencies."""
+    target = lab_dir() / packages[0]
+    with lab_lock("packages"):
+        if not target.is_dir():
+            _require_apt()
+            apt = _Apt(packages[0], ())
+            apt.update()
+            _unpack(apt.download(packages), target)
+            apt.forget()
+    return target
+
+
 def _require_apt() -> None:
     for program in ("apt-get", "dpkg"):
         if not shutil.which(program):
