@@ -42,7 +42,7 @@ def disk_check(host: Host, wanted: int | None) -> Check:
     """Room for the new image: `wanted` is the size of the one that runs, nearest to what is known before a pull."""
     if host.free_bytes is None:
         where = host.root_dir or "the engine's folder"
-        return Check(name="disk", verdict="unknown", text=f"free disk unknown: {where} cannot be seen from here")
+        return Check(name="disk", verdict="unknown", text=f"Free disk unknown: {where} cannot be seen from here")
     free = f"{host.free_bytes / 1e9:.1f} GB free in {host.root_dir}"
     if wanted is None:
         return Check(name="disk", verdict="unknown", text=f"{free}; how much the image needs is unknown")
@@ -54,7 +54,7 @@ def disk_check(host: Host, wanted: int | None) -> Check:
 def reach_check(container: Container, probe: Probe | None, address: str) -> Check:
     """Whether the supervisor can ask Dockrev how it is: if not, a good version would be taken for a broken one."""
     if probe is None:
-        return Check(name="reach", verdict="unknown", text="whether Dockrev can be reached is unknown: it is stopped")
+        return Check(name="reach", verdict="unknown", text="Whether Dockrev can be reached is unknown: it is stopped")
     if probe.good:
         return Check(name="reach", verdict="ok", text=f"Dockrev answers at {address}")
     if container.health == "healthy":
@@ -81,9 +81,9 @@ def digest_check(ref: str, digest: str | None, image: Image, previous: Image | N
 def platform_check(image: Image, host: Host) -> Check:
     """Whether the image can run here."""
     if not image.platform or not host.platform:
-        return Check(name="platform", verdict="unknown", text="the platform of the image is unknown")
+        return Check(name="platform", verdict="unknown", text="The platform of the image is unknown")
     if image.platform.split("/")[:2] != host.platform.split("/")[:2]:
-        text = f"the image is for {image.platform}, this host is {host.platform}"
+        text = f"The image is for {image.platform}, this host is {host.platform}"
         return Check(name="platform", verdict="bad", text=text)
     return Check(name="platform", verdict="ok", text=f"{image.platform} is what this host is")
 
@@ -91,16 +91,16 @@ def platform_check(image: Image, host: Host) -> Check:
 def schema_check(previous: str | None, target: str | None, database: Check) -> Check:
     """Whether a way back exists once the target has had the database. `database` tells whether it can be copied."""
     if previous is not None and previous == target:
-        return Check(name="schema", verdict="ok", text=f"both versions use schema {target}: a rollback keeps all data")
+        return Check(name="schema", verdict="ok", text=f"Both versions use schema {target}: a rollback keeps all data")
     older = _is_older(target, previous)
     if older:
         return Check(
             name="schema",
             verdict="bad",
-            text=f"the target knows schema {target}, the database has {previous}: it would not start. Choose a newer "
+            text=f"The target knows schema {target}, the database has {previous}: it would not start. Choose a newer "
             "version; to go back on purpose, restore the copy made before the upgrade (docs/self-upgrade.md).",
         )
-    named = f"schema {previous or 'unknown'} to {target or 'unknown'}"
+    named = f"Schema {previous or 'unknown'} to {target or 'unknown'}"
     if database.verdict == "ok":
         text = f"{named}: the database is copied before, a rollback restores it"
         return Check(name="schema", verdict="ok" if previous and target else "unknown", text=text)
@@ -117,15 +117,15 @@ def _is_older(target: str | None, previous: str | None) -> bool:
 def database_check(path: str, size: int | None, mounts: Sequence[str], why: str = "") -> Check:
     """Whether the database is there, survives a replacement, and can be copied."""
     if size is None:
-        return Check(name="database", verdict="unknown", text=f"no database at {path}: {why or 'no such file'}")
+        return Check(name="database", verdict="unknown", text=f"No database at {path}: {why or 'no such file'}")
     if not any(path == mount or path.startswith(mount.rstrip("/") + "/") for mount in mounts):
         return Check(
             name="database",
             verdict="bad",
-            text=f"the database {path} lies inside the container, not on a volume: replacing it would lose all. "
+            text=f"The database {path} lies inside the container, not on a volume: replacing it would lose all. "
             "Mount a volume there and copy the database into it first.",
         )
-    return Check(name="database", verdict="ok", text=f"the database {path} can be copied, {size / 1e6:.1f} MB")
+    return Check(name="database", verdict="ok", text=f"The database {path} can be copied, {size / 1e6:.1f} MB")
 
 
 def require_passed(checks: Sequence[Check]) -> None:

@@ -118,13 +118,14 @@
   const seen = () => { try { return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]")); } catch { return new Set(); } };
   const badges = () => {
     const known = seen(), links = [...document.querySelectorAll("#tabs a[data-op]")];
-    const first = known.size === 0;
-    for (const link of links) if (link.ariaCurrent || first) known.add(link.dataset.op);
+    const first = known.size === 0, pinned = "pinned" in $("log").dataset && $("log").querySelector("ol")?.dataset.op;
+    for (const link of links) {
+      if (pinned) link.dataset.op === pinned ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+      if (first || link.hasAttribute("aria-current")) known.add(link.dataset.op);
+    }
     for (const link of links) link.toggleAttribute("data-new", !known.has(link.dataset.op));
     const kept = links.map((link) => link.dataset.op).filter((op) => known.has(op));
     try { localStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* then every page starts anew */ }
-    const pinned = $("log") && "pinned" in $("log").dataset && $("log").querySelector("ol")?.dataset.op;
-    if (pinned) for (const link of links) link.dataset.op === pinned ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
   };
 
   // ---- hands

@@ -75,9 +75,10 @@ class Likeness:
     def __init__(self, lab: Lab) -> None:
         self._base = busybox_layer(lab.tools.busybox)
 
-    def good(self, version: str, *, schema: str = "", labelled: bool = True) -> Spec:
-        """Answers; `schema` is the one of its database, told by a label when `labelled`."""
-        return self._spec(version, "echo '{\"ok\":true}' > /www/api/health", schema=schema, labelled=labelled)
+    def good(self, version: str, *, schema: str = "", labelled: bool = True, after: float = 0) -> Spec:
+        """Answers, `after` some seconds; `schema` is the one of its database, told by a label when `labelled`."""
+        health = "echo '{\"ok\":true}' > /www/api/health"
+        return self._spec(version, health, schema=schema, labelled=labelled, before=f"sleep {after:g}" if after else "")
 
     def sick(self, version: str, *, schema: str = "") -> Spec:
         """Runs, migrates, and never answers that it is well."""
@@ -102,14 +103,19 @@ class Likeness:
 class Deployment:
     """A Compose project with Dockrev in it."""
 
-    def __init__(self, lab: Lab, name: str, image: str, *, service: str = "dockrev", more: str = "") -> None:
+    def __init__(
+        self, lab: Lab, name: str, image: str, *, service: str = "dockrev", more: str = "", port: int = 0
+    ) -> None:
         self.lab = lab
         self.service = service
         self.stack: Stack = lab.stack(name, "")
         self.stack.write(
             f"name: {self.stack.name}\nservices:\n  {service}:\n    image: {image}\n    restart: unless-stopped\n"
-            "    environment:\n      DOCKREV_DB_PATH: " + DATABASE + "\n      TOKEN: a-secret-of-the-container\n"
-            f"    volumes: [data:/data]\n{more}volumes:\n  data: {{}}\n"
+            "    environment:\n      DOCKREV_DB_PATH: "
+            + DATABASE
+            + "\n      TOKEN: a-secret-of-the-container\n"
+            + (f'    ports: ["127.0.0.1:{port}:50883"]\n' if port else "")
+            + f"    volumes: [data:/data]\n{more}volumes:\n  data: {{}}\n"
         )
 
     def up(self) -> Deployment:

@@ -66,7 +66,7 @@ def test_dry_run_then_upgrade_then_back_by_hand(deployed: Deployment, supervise:
     assert supervisor.roll_back(op_id).status_code == 409
     for name in ("current", "target", "platform", "disk", "files", "reach", "database", "schema"):
         assert f"preflight, {name}: " in log_of(state)
-    assert "both versions use schema 0001" in log_of(state)
+    assert "Both versions use schema 0001" in log_of(state)
 
     op_id = supervisor.begin("latest")
     assert supervisor.ask("latest").json()["opId"] == op_id, "a double click is one operation"
@@ -144,7 +144,7 @@ def test_an_older_schema_is_refused_before_anything_is_touched(
     supervisor.begin("0.4.0")
     state = supervisor.finished()
     assert (state["state"], state["progress"]["step"]) == ("failed", "pull")
-    assert "the target knows schema 0002, the database has 0003" in log_of(state)
+    assert "The target knows schema 0002, the database has 0003" in log_of(state)
     assert deployment.container()["Id"] == before
     assert deployment.version() == "0.5.0"
 

@@ -98,10 +98,10 @@ async def test_a_rollback_that_fails_says_so(tmp_path: Path) -> None:
     [
         ("look", "precheck", "look failed, password=***"),
         ("pull", "pull", "failed"),
-        ("platform", "pull", "the image is for linux/arm64, this host is linux/amd64"),
+        ("platform", "pull", "The image is for linux/arm64, this host is linux/amd64"),
         ("files", "precheck", "Compose files that cannot be read here: /srv/dockrev/compose.yaml"),
         ("disk", "precheck", "an image like this one needs 0.05 GB"),
-        ("older", "pull", "the target knows schema 0001, the database has 0002"),
+        ("older", "pull", "The target knows schema 0001, the database has 0002"),
         ("inside", "precheck", "lies inside the container"),
         ("nothing", "precheck", "no container uses an image of"),
     ],
