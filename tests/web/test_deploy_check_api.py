@@ -57,7 +57,8 @@ async def report(client: httpx.AsyncClient, **headers: str) -> tuple[dict[str, A
         assert check["group"] == check["id"].partition(".")[0]
         assert check["status"] in ("pass", "fail", "na") and (check["status"] == "na") == ("naReason" in check)
         assert check["required"] == (check["group"] == "core" or check["status"] != "na")
-        assert check["title"] and check["summary"] and check["impact"]
+        assert check["title"] and check["summary"] and check["impact"] and check["evidence"], check["id"]
+        assert check["recommendation"] or check["status"] == "pass" or check["naReason"] != "disabled_by_switch"
         assert (check["recommendation"] == "") if check["status"] == "pass" else True
         assert check["status"] != "fail" or check["recommendation"], check["id"]
     blocking = [check["id"] for check in whole["checks"] if check["required"] and check["status"] == "fail"]

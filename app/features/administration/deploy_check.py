@@ -89,7 +89,7 @@ class DeployCheck:
         except TimeoutError:
             outcome = Outcome("fail", "no answer in time", f"waited {self._timeout:g} s", "Try again; see the log.")
         except DockrevError as error:
-            outcome = Outcome("fail", error.message, "", error.hint)
+            outcome = Outcome("fail", error.message, error.code, error.hint or "See the log of Dockrev.")
         except Exception as error:
             log.exception("a check of the deploy check broke", check=check_id)
             outcome = Outcome("fail", "the check itself broke", type(error).__name__, "See the log of Dockrev.")

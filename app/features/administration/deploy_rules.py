@@ -156,7 +156,8 @@ def registry_logins(refs: Sequence[ImageRef], logins: Logins | None, has_files: 
         )
     reason: NaReason = "not_applicable" if has_files else "missing_prerequisite"
     words = "no registry in use needs a login" if has_files else "no stack is known yet"
-    return Outcome("na", words, na_reason=reason)
+    hosts = some(sorted({ref.registry for ref in refs})) or "no image in use"
+    return Outcome("na", words, f"images from: {hosts}" if refs else hosts, na_reason=reason)
 
 
 def _required_logins(hosts: Sequence[str], missing: Sequence[str], logins: Logins | None) -> Outcome:
@@ -180,12 +181,13 @@ def _config_problem(logins: Logins | None) -> str:
 def feature(said: Readiness, where: str) -> Outcome:
     """A feature with a switch; `where` is the page on which it is set."""
     if not said.enabled:
-        return Outcome("na", "switched off", na_reason="disabled_by_switch")
+        kept = said.evidence or "nothing is set up"
+        return Outcome("na", "switched off", kept, f"Set it up at {where} when you want it.", "disabled_by_switch")
     if said.missing:
         return Outcome(
             "fail",
             f"switched on, but {some(said.missing)} {'is' if len(said.missing) == 1 else 'are'} missing",
-            said.evidence,
+            said.evidence or "its switch is on",
             f"Complete it or switch it off at {where}.",
         )
-    return Outcome("pass", "switched on and complete", said.evidence)
+    return Outcome("pass", "switched on and complete", said.evidence or "nothing is missing")

@@ -72,7 +72,10 @@ def answer_for_checks(board: ReadinessBoard, settings: SettingsStore) -> None:
     def asker(name: str) -> Callable[[], Awaitable[Readiness]]:
         async def ask() -> Readiness:
             found = await settings.read()
-            return Readiness(name in found.enabled, found.missing(name), where(name, found))
+            told = where(name, found)
+            if name == "webPush" and found.public_key:
+                told = f"pushes are signed with a key of {found.subject}"
+            return Readiness(name in found.enabled, found.missing(name), told)
 
         return ask
 
