@@ -80,6 +80,7 @@ class View:
     steps: tuple[StepView, ...]
     can_roll_back: bool
     back_to: str
+    back_name: str
     tabs: tuple[Tab, ...]
     lines: tuple[Line, ...]
     selected: str
@@ -124,6 +125,7 @@ def view_of(book: Book, selected: str = "") -> View:
         steps=_steps(book),
         can_roll_back=refused is None and book.state != "rolled_back",
         back_to=previous_ref(book.previous) if book.previous.known else "",
+        back_name=_back_name(book),
         tabs=tuple(_tab(operation, shown) for operation in book.operations),
         lines=tuple(map(_line, shown.logs)) if shown else (),
         selected=shown.op_id if shown else "",
@@ -146,8 +148,7 @@ def _action(book: Book) -> str:
 
 
 def _title(book: Book) -> str:
-    target, step = book.target.tag, book.progress.step
-    back = book.previous.tag.rpartition(":")[2] if "@" not in book.previous.tag else "the previous image"
+    target, step, back = _target_name(book), book.progress.step, _back_name(book)
     dry = book.recovery is not None and book.recovery.mode == "dry-run"
     if book.state == "idle":
         return "No upgrade of Dockrev has been made here"
@@ -168,6 +169,18 @@ def _title(book: Book) -> str:
     if step == "rollback":
         return f"Dockrev could not go back to {back}"
     return f"The dry run for {target} failed" if dry else f"The upgrade to {target} failed"
+
+
+def _target_name(book: Book) -> str:
+    """The version its image tells, else the tag."""
+    return (book.recovery.target_version if book.recovery else "") or book.target.tag
+
+
+def _back_name(book: Book) -> str:
+    """The version that ran before as its image tells it, else its tag."""
+    told = book.recovery.previous_version if book.recovery else ""
+    tag = "" if "@" in book.previous.tag else book.previous.tag.rpartition(":")[2]
+    return told or tag or "the previous image"
 
 
 def _steps(book: Book) -> tuple[StepView, ...]:

@@ -128,6 +128,8 @@ class Recovery(ApiModel):
     container_id: str
     image_id: str
     port: int
+    previous_version: str = ""
+    target_version: str = ""
     stopped: bool = False
     replaced: bool = False
     database: Maybe[DatabaseCopy] = None

@@ -100,6 +100,7 @@ class Upgrade:
             container_id=container.id,
             image_id=container.image_id,
             port=place.port,
+            previous_version=image.version[:60] if image else "",
         )
         self._ledger.put(self._ledger.book.model_copy(update={"recovery": recovery}))
         await self._report(found, [])
@@ -158,6 +159,7 @@ class Upgrade:
         if image is None:
             raise Unavailable(f"the engine says it pulled {target.ref} and has no such image")
         digest = digest or image.digest(target.image)
+        await self._mark(self._recovery().model_copy(update={"target_version": image.version[:60]}))
         await self._ledger.note("INFO", f"pulled {target.ref}: {digest or 'digest unknown'}")
         await self._pull_version(target.image, target.tag, image)
         await self._report(

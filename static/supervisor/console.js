@@ -97,7 +97,7 @@
     try {
       const answer = await ask("/api/health", 1500);
       up = answer.ok;
-      told = up ? "answers" : `answers with status ${answer.status}`;
+      told = up ? "answers" : `status ${answer.status} from the proxy`;
       if (up) {
         const version = await (await ask("/api/version", 1500)).json();
         if (typeof version.version === "string") told = version.version;

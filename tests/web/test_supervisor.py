@@ -247,7 +247,7 @@ def test_the_view_tells_what_moves(client: TestClient) -> None:
     assert running["regions"]["action"] == "apply"
     assert running["revision"] > view["revision"]
     finished(client)
-    assert "Dockrev was upgraded to latest" in client.get("/supervisor/self-upgrade/view").json()["regions"]["headline"]
+    assert "Dockrev was upgraded to 0.2.0" in client.get("/supervisor/self-upgrade/view").json()["regions"]["headline"]
 
 
 # ---- life
