@@ -81,7 +81,7 @@ class NewVersions:
     async def missed(self, service_ids: Collection[str]) -> list[dict[str, str]]:
         """Candidates that no check lists as new, because a scan of what runs saw them first; in the form in which a
         check tells what it found. Without them a stack that is behind when it is started would never be told of."""
-        records = await self._versions.found_outside_checks(service_ids)
+        records = await self._versions.found_by_scans(service_ids)
         return [
             {
                 "serviceId": record.service_id,

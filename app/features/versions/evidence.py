@@ -20,7 +20,7 @@ from app.features.versions.records import Discovery, NewVersion, VersionRecord
 # The stacks room's table, read only to tell whether a row is still about the image its service declares.
 SERVICES: Final = table("services", column("id"), column("image_ref"))
 _IN_LIST: Final = 500
-_CHECK: Final = "check"
+_SCAN: Final = "runtime_scan"
 _COLUMNS: Final = (  # in the order of VersionRecord's fields
     "service_id", "image_ref", "image_repo", "image_tag", "revision", "current_digest", "current_resolved_tag",
     "current_resolved_tags", "candidate_tag", "candidate_resolved_tag", "candidate_digest", "candidate_arch_match",
@@ -89,8 +89,8 @@ class Evidence:
             rows = (await session.exec(query)).all()
         return [Discovery(**{name: getattr(row, name) for name in Discovery.__dataclass_fields__}) for row in rows]
 
-    async def found_outside_checks(self, service_ids: Collection[str]) -> set[str]:
-        """Those of these services whose present candidate was first seen by something else than a check."""
+    async def found_by_scans(self, service_ids: Collection[str]) -> set[str]:
+        """Those of these services whose present candidate was first seen by a scan of what runs."""
         query = (
             select(NewVersionDiscovery.service_id)
             .join(Job, col(Job.id) == col(NewVersionDiscovery.source_job_id))
@@ -99,7 +99,7 @@ class Evidence:
                 col(NewVersionDiscovery.service_id).in_(service_ids),
                 col(NewVersionDiscovery.image_ref) == col(ServiceVersion.image_ref),
                 col(NewVersionDiscovery.candidate_digest) == col(ServiceVersion.candidate_digest),
-                col(Job.type) != _CHECK,
+                col(Job.type) == _SCAN,
             )
         )
         async with self._db.session() as session:

@@ -49,10 +49,10 @@ class Versions:
         """What came out for a service, newest first: each candidate digest once, kept for half a year."""
         return await self._evidence.discoveries(service_id, limit)
 
-    async def found_outside_checks(self, service_ids: Collection[str]) -> list[VersionRecord]:
-        """Evidence with a candidate that no check was the first to see, so that none lists it as new: a scan of what
-        runs found it, as after the start or when a stack is new."""
-        found = await self._evidence.found_outside_checks(service_ids)
+    async def found_by_scans(self, service_ids: Collection[str]) -> list[VersionRecord]:
+        """Evidence with a candidate that no check lists as new, because a scan of what runs was the first to see it:
+        after the start, or when a stack is new. What a roll back brought into sight again is not among them."""
+        found = await self._evidence.found_by_scans(service_ids)
         records = await self._evidence.records(found) if found else {}
         return [record for record in records.values() if record.has_candidate]
 
