@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import column, delete, table, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.db import Database
-from app.core.jobs import Job
+from app.core.jobs import Job, JobTarget
 from app.features.versions.models import NewVersionDiscovery, ServiceVersion, StackCheck
 from app.features.versions.records import Discovery, NewVersion, VersionRecord
 
@@ -21,6 +22,7 @@ from app.features.versions.records import Discovery, NewVersion, VersionRecord
 SERVICES: Final = table("services", column("id"), column("image_ref"))
 _IN_LIST: Final = 500
 _SCAN: Final = "runtime_scan"
+_UPDATE: Final = "update"
 _COLUMNS: Final = (  # in the order of VersionRecord's fields
     "service_id", "image_ref", "image_repo", "image_tag", "revision", "current_digest", "current_resolved_tag",
     "current_resolved_tags", "candidate_tag", "candidate_resolved_tag", "candidate_digest", "candidate_arch_match",
@@ -90,7 +92,18 @@ class Evidence:
         return [Discovery(**{name: getattr(row, name) for name in Discovery.__dataclass_fields__}) for row in rows]
 
     async def found_by_scans(self, service_ids: Collection[str]) -> set[str]:
-        """Those of these services whose present candidate was first seen by a scan of what runs."""
+        """Those of these services whose present candidate was first seen by a scan of what runs, without those that
+        somebody tried to update since: who did so has seen it."""
+        later = aliased(Job)
+        tried = (
+            select(JobTarget.job_id)
+            .join(later, col(later.id) == col(JobTarget.job_id))
+            .where(
+                col(JobTarget.service_id) == col(NewVersionDiscovery.service_id),
+                col(later.type) == _UPDATE,
+                col(later.created_at) > col(NewVersionDiscovery.discovered_at),
+            )
+        )
         query = (
             select(NewVersionDiscovery.service_id)
             .join(Job, col(Job.id) == col(NewVersionDiscovery.source_job_id))
@@ -100,6 +113,7 @@ class Evidence:
                 col(NewVersionDiscovery.image_ref) == col(ServiceVersion.image_ref),
                 col(NewVersionDiscovery.candidate_digest) == col(ServiceVersion.candidate_digest),
                 col(Job.type) == _SCAN,
+                ~tried.exists(),
             )
         )
         async with self._db.session() as session:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.core.jobs import JobStatus
 from app.features.notifications import schemas
 from app.features.notifications.models import AnnouncementStatus
 from app.features.notifications.newversions import shown
@@ -95,6 +96,17 @@ async def test_what_a_scan_saw_first_is_told_by_the_next_scheduled_check(house: 
     assert await statuses(house) == ["sent", "sent"]
 
 
+async def test_what_a_scan_saw_and_somebody_tried_to_update_is_no_news(house: House, end: HttpEnd) -> None:
+    web, api = await two_services(house)
+    await house.room.scan()
+    await house.job(JobStatus.ROLLED_BACK, services=(("stk_demo", web),))
+    await house.webhook()
+    await house.room.check(reason="schedule")
+    await house.tell()
+    (told,) = [seen.json() for seen in end.seen if seen.json()["kind"] == "new_version_discovered"]
+    assert [entry["serviceId"] for entry in told["links"]["serviceUrls"]] == [api]
+
+
 async def test_what_somebody_saw_in_a_check_is_no_news_for_the_schedule(house: House, end: HttpEnd) -> None:
     await house.webhook()
     await two_services(house)
@@ -171,8 +183,8 @@ async def test_what_is_overtaken_while_waiting_is_not_told(house: House, end: Ht
     await house.room.check(reason="schedule")
     await house.room.stacks.archive_service(web)
     await house.tell()
-    (seen,) = end.seen
-    assert [entry["serviceId"] for entry in seen.json()["links"]["serviceUrls"]] == [api]
+    (told,) = [seen.json() for seen in end.seen if seen.json()["kind"] == "new_version_discovered"]
+    assert [entry["serviceId"] for entry in told["links"]["serviceUrls"]] == [api]
     assert sorted(await statuses(house)) == ["sent", "superseded"]
 
 
