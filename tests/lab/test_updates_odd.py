@@ -103,3 +103,35 @@ async def test_somebody_interferes_while_the_new_container_is_watched(clean_lab:
         assert web.running and served(lab, web.id) == "1.0.0"
         assert (await home.engine.image(ref)).id == web.image_id
         assert await home.updates._tools.journal.all() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("services: {web: {image: '%s'", "yaml"),
+        ("services: {web: {image: '%s', environment: {A: '${UNSET_HERE:?is needed}'}}}", "is needed"),
+        ("services: {other: {image: '%s'}}", "have no service web any more"),
+    ],
+    ids=["no-yaml", "missing-variable", "no-service"],
+)
+async def test_files_that_compose_cannot_use_end_it_before_anything_is_done(
+    clean_lab: Lab, home: House, file: str, told: str
+) -> None:
+    """An owner's slip in the editor must not cost a pull, and not a container."""
+    lab, samples = clean_lab, clean_lab.samples("slip")
+    ref = publish(lab, "slip", samples.good("1.0.0"))
+    stack = lab.stack("slip", f"services: {{web: {{image: '{ref}'}}}}").up(wait=True)
+    before = await home.only("slip", "web")
+    lab.registry.publish("up/slip", "1", samples.good("2.0.0"))
+    await home.look()
+    body = await home.body("slip", "web")
+    stack.write(file % ref)
+    job = await home.finished(await home.updates.start(body, "tester"))
+    log = await home.log(job.id)
+    assert (job.status, job.summary["failureStep"]) == (JobStatus.FAILED, "compose_config"), log
+    assert told in job.summary["error"] and job.summary["stacks"][0]["update"]["failureStep"] == "compose_config"
+    assert [step["step"] for step in job.summary["timeline"][0]["steps"]] == ["queued", "unchanged"]
+    after = await home.only("slip", "web")
+    assert (after.id, after.started_at) == (before.id, before.started_at)
+    assert "docker pull" not in log and await home.updates._tools.journal.all() == []
+    stack.write(f"services: {{web: {{image: '{ref}'}}}}")

@@ -9,6 +9,11 @@ from app.core.jobs import JobStatus
 from app.core.web.schema import ApiModel, Maybe
 
 _STEPS = {
+    "compose_config": (
+        "Compose cannot use the files of the stack",
+        "Nothing was changed; the containers run as before.",
+    ),
+    "locate": ("What runs could not be looked at", "Nothing of this service was changed."),
     "pull": ("The image could not be pulled", "Nothing was changed; the old container kept running."),
     "health": ("The new container did not get healthy", "The previous image was brought back."),
     "container_missing_after_update": ("The new container was gone", "The previous image was brought back."),

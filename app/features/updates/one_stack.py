@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.adapters.compose import ComposeError
 from app.core.errors import AdapterError, DockrevError
 from app.core.jobs import JobContext, JobOutcome, JobStatus
 from app.features.backups import BackupResult, Backups
@@ -13,7 +14,7 @@ from app.features.preferences import Preferences
 from app.features.stacks import ServiceRecord, StackRecord
 from app.features.updates.followers import restart_dependent
 from app.features.updates.one_service import ServiceUpdate
-from app.features.updates.records import Dependent, Failure, Result
+from app.features.updates.records import Dependent, Failure, Result, project_of
 from app.features.updates.rules.request import Target
 from app.features.updates.summary import StackSummary, backup_facts, failed_outcome
 from app.features.updates.tools import Tools, settle_restarts
@@ -62,6 +63,8 @@ class StackUpdate:
     async def run(self) -> JobOutcome:
         """Nothing is touched before the backup is made and every image is here. Raises JobStopped until then."""
         await self._ctx.stop_asked()
+        if self._plan.items and (unusable := await self._unusable()) is not None:
+            return self._unchanged(unusable)
         backup = await self._back_up()
         if isinstance(backup, JobOutcome):
             return backup
@@ -89,6 +92,38 @@ class StackUpdate:
             if (outcome := await self._close(update.service, result, backup)) is not None:
                 return outcome
         return JobOutcome()
+
+    # ---- before anything
+
+    async def _unusable(self) -> Failure | None:
+        """Why Compose could not recreate these services: better known now than with half of it done."""
+        try:
+            model = await self._tools.compose.config(project_of(self._plan.stack))
+        except ComposeError as error:
+            return Failure("compose_config", error.message, error.hint)
+        there = model.get("services") or {}
+        missing = [service.name for service, _ in self._plan.items if service.name not in there]
+        if not missing:
+            return None
+        return Failure(
+            "compose_config",
+            f"the Compose files of {self._plan.stack.name} have no service {', '.join(missing)} any more",
+            "Put it back into the files, or remove its container, and scan.",
+        )
+
+    def _unchanged(self, failure: Failure) -> JobOutcome:
+        """The end of a stack that cannot be updated at all."""
+        self._ctx.log(f"{self._plan.stack.name}: {failure.error}. {failure.hint}".strip(), "error")
+        result = Result("failed", failure=failure)
+        for service, _ in self._plan.items:
+            self._track(service).step("queued", "bad", failure.error, error=failure.error)
+            self._track(service).step("unchanged", "done", "nothing was changed")
+            self._meter.ended(service.id)
+            self.ended.add(service.id)
+        self._summary.add(self._plan.items[0][0], result)
+        self.entry["update"] = self._summary.document(self._plan.anomalies)
+        self._tell()
+        return failed_outcome(result)
 
     # ---- backup
 
