@@ -13,9 +13,9 @@ from app.core.errors import InvalidArgument, NotFound
 from app.core.events import EntitiesChanged
 from app.core.jobs import Job, JobStatus
 from app.features.versions.newer.asking import published_at
-from app.features.versions.newer.listing import NotYet, VersionList
+from app.features.versions.newer.listing import NotYet, VersionList, listed
 from app.features.versions.newer.rows import NewerVersions
-from app.features.versions.rules import drawn
+from app.features.versions.rules import Entry, drawn
 from tests.unit.versions.room import Room
 
 WEB = "ghcr.io/acme/web"
@@ -176,6 +176,17 @@ async def test_the_candidate_stands_first_and_is_not_told_twice(room: Room) -> N
     assert told(found) == [("1.0.0", "now", "current"), ("1.1.0", "minor", "candidate")]
     assert found.versions[1].digest == new
     assert found.versions[1].reached_by == ("1.1.0", "1")
+
+
+async def test_a_version_whose_digest_is_not_known_yet_may_be_the_candidate(room: Room) -> None:
+    service_id = await room.service("shop", "web", f"{WEB}:1", runs=room.registry.push(WEB, ["1", "1.0.0"], "old"))
+    new = room.registry.push(WEB, ["1", "1.1.0"], "new", arch=BOTH)
+    await room.check()
+    await room.work()
+    record = await room.record(service_id)
+    assert (record.candidate_digest, record.candidate_resolved_tag) == (new, "1.1.0")
+    entries = [Entry("1.1.0", "minor", "other_series", in_reach=True), Entry("1.2.0", "minor", "other_series")]
+    assert [one.version for one in listed(record, entries, {}, ())] == ["1.0.0", "1.1.0", "1.2.0"]
 
 
 async def test_another_running_version_makes_the_row_void_until_it_is_made_anew(room: Room) -> None:

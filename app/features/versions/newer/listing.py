@@ -161,9 +161,18 @@ def listed(
             more=entry.more,
         )
         for entry in entries
-        if not (record.has_candidate and entry.digest == record.candidate_digest)
+        if not _is_candidate(record, entry)
     ]
     return found
+
+
+def _is_candidate(record: VersionRecord, entry: rules.Entry) -> bool:
+    """Whether a version is the candidate itself: by its digest, or, until that is known, by its tag."""
+    if not record.has_candidate:
+        return False
+    if entry.digest is None:
+        return entry.tag == record.candidate_resolved_tag
+    return entry.digest == record.candidate_digest
 
 
 def _current(record: VersionRecord, known: Mapping[str, Dated]) -> Listed:
