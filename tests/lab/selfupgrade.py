@@ -193,6 +193,8 @@ class SupervisorProcess:
 
     def start(self) -> SupervisorProcess:
         """Start it and wait for its first answer."""
+        self.http.close()
+        self.http = httpx.Client(timeout=20, trust_env=False)
         with (self.folder / "supervisor.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "supervisor"], cwd=ROOT, env=self.env, stdout=log, stderr=log

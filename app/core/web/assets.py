@@ -26,7 +26,7 @@ SCRIPTS: Final = (
     "vendor/idiomorph-ext-0.8.0.min.js",
     "js/live.js",  # before the extension that asks it for the stream
     "vendor/htmx-ext-sse-2.2.4.min.js",
-    *(f"js/{name}.js" for name in ("morph", "times", "dialogs", "forms", "cards", "log")),
+    *(f"js/{name}.js" for name in ("morph", "times", "dialogs", "forms", "cards", "log", "own")),
 )
 BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS}
 TYPES: Final = {

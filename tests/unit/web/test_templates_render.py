@@ -183,6 +183,16 @@ def test_a_blocked_service_and_dockrev_itself_have_no_update_button(made: Enviro
     assert 'href="/supervisor/"' in html
 
 
+@pytest.mark.parametrize("candidate", [None, "sha256:" + "c" * 64])
+def test_dockrevs_own_row_leads_to_its_supervisor_on_every_list(made: Environment, candidate: str | None) -> None:
+    template = '{% from "services/_rows.html" import action_cell %}{{ action_cell(row, url) }}'
+    own = catalog.service(0, is_dockrev=True, candidate_digest=candidate)
+    cell = made.from_string(template).render(row=own, url="/supervisor/")
+    assert '<a class="btn s" href="/supervisor/">Upgrade Dockrev</a>' in cell
+    assert "/updates/new" not in cell
+    assert "not configured" in made.from_string(template).render(row=own, url="javascript:alert(1)")
+
+
 def test_a_rolled_back_service_shows_its_evidence(made: Environment) -> None:
     html = CASES["job"].render(made)
     assert "Rollback evidence" in html and "fatal: cannot reach cache:6379" in html and "restarted 2 times" in html
