@@ -102,6 +102,9 @@ def test_what_never_gets_healthy_is_taken_back(page: Page, server: Server, lab: 
     overview.issues.get_by_role("link", name="See evidence").click()
     expect(evidence).to_be_in_viewport(timeout=SOON)
 
+    service.open(address)
+    expect(page.locator("#versions")).to_contain_text("rolled back", timeout=SOON)
+
 
 def test_a_reload_in_the_middle_shows_what_is_true(page: Page, server: Server, lab: Lab) -> None:
     job = JobScreen(page)

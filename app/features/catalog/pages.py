@@ -155,7 +155,7 @@ class CatalogPages:
         return ServicePage(
             service=row,
             container=await container_info(self._engine, self._runtime, service),
-            rail=full_rail(row, known.newer.get(service_id)),
+            rail=full_rail(row, known.newer.get(service_id), held=_is_held(row, listed)),
             evidence=evidence_of(record, snapshots, self._versions.host_platform),
             plan=plan,
             digest_tags=digest_tags(record, snapshots),
@@ -200,6 +200,12 @@ class CatalogPages:
     async def last_backup(self) -> BackupRecord | None:
         """The newest backup of all."""
         return next(iter(await self._backups.recent()), None)
+
+
+def _is_held(row: ServiceRow, listed: VersionList | None) -> bool:
+    """Whether the candidate was tried and taken back."""
+    versions = listed.versions if listed else ()
+    return any(one.state == "held" and one.digest == row.candidate_digest for one in versions)
 
 
 def _has_decision(group: StackGroup) -> bool:

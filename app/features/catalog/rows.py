@@ -235,13 +235,15 @@ def _candidate_point(
     )
 
 
-def full_rail(row: ServiceRow, newer: NewerVersions | None = None) -> FullRail:
+def full_rail(row: ServiceRow, newer: NewerVersions | None = None, *, held: bool = False) -> FullRail:
     """The service page's rail: all that is outside the tag's reach, not one of each distance.
 
-    The followed tag's bracket ends at the candidate.
+    The followed tag's bracket ends at the candidate; of one that is `held` it is said that it was taken back before.
     """
     now, *others = row.rail.points
     candidate = next((point for point in others if _is_candidate(row, point)), None)
+    if candidate is not None and held:
+        candidate = candidate.model_copy(update={"note": "rolled back"})
     hints = [] if row.state is ServiceState.UNKNOWN else all_points(newer)
     hints = [point for point in hints if candidate is None or point.version != candidate.version]
     points = [now, *sorted([*hints, *([candidate] if candidate else [])], key=_place)]

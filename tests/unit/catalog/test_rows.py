@@ -185,6 +185,9 @@ def test_the_candidate_keeps_its_place_and_its_state() -> None:
     full = full_rail(row, found)
     assert [point.version for point in full.points] == ["1.4.2", "1.4.9", "2.0.0"]
     assert [(reach.tag, reach.length) for reach in full.reaches] == [("1.4", 1)]
+    tried = full_rail(row, found, held=True)
+    assert [point.note for point in tried.points] == ["1.4", "rolled back", "tag 2.0.0"]
+    assert tried.points[1].kind is PointKind.NEXT, "it may be tried again"
 
 
 def test_what_was_found_for_something_else_is_not_shown() -> None:
