@@ -19,7 +19,7 @@ from app.settings import DEFAULT_TRUSTED, IGNORED, Settings
 from app.supervisor.settings import SupervisorSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
-DOCS = sorted([PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")])
+DOCS = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
 SPELLED = {"trusted_proxies": DEFAULT_TRUSTED, "effective_version": None}  # None: said in words
 
 
