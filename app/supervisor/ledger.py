@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import structlog
 from pydantic import ValidationError
 
 from app.core.clock import utc_now
-from app.core.errors import Unavailable
+from app.core.errors import Conflict, Unavailable
 from app.supervisor import state as machine
 from app.supervisor.state import Book, Level, Step
 
@@ -75,6 +76,30 @@ def write_book(path: Path, book: Book) -> None:
             f"the state {path} cannot be written: {error.strerror or error}",
             hint="Let DOCKREV_SUPERVISOR_STATE_PATH lie in a folder the supervisor may write to, on a disk with space.",
         ) from error
+
+
+def hold_alone(path: Path) -> int | None:
+    """Take the state for this process until it ends; None where the folder cannot be used, which `save` tells later.
+
+    Raises Conflict when another supervisor has it: each would take the other's operation for an interrupted one.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise Conflict(
+            f"another supervisor uses the state {path}",
+            hint="Stop it first, or give this one a DOCKREV_SUPERVISOR_STATE_PATH of its own.",
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
 
 
 class Ledger:

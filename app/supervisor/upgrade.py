@@ -71,6 +71,11 @@ class Upgrade:
         """Find Dockrev, write down what runs, look at what can be looked at before a pull."""
         container = await self._resolve()
         require_compose(container)
+        if self._own_id and container.id.startswith(self._own_id):
+            raise Conflict(
+                f"the container {container.name} is the supervisor itself",
+                hint="The supervisor is upgraded by hand: docker compose pull, then up, of its service.",
+            )
         image = await self._world.image(container.image_id)
         digest = image.digest(repository_of(container.image)) if image else None
         self._ledger.put(
@@ -244,13 +249,15 @@ class Upgrade:
         recovery, pace = self._recovery(), self.pace
         began, dead, last, ended = pace.clock(), 0, "nothing answered", ""
         while True:
-            container = await self._current(recovery)
+            container, trouble = await self._current(recovery)
             up = container is not None and container.running and not container.restarting
             if container is not None and up:
                 dead, probe = 0, await self._ask(container, recovery.port)
                 if probe[0].good:
                     return probe[1]
                 last = probe[0].why or f"it answered with status {probe[0].status}"
+            elif trouble:
+                last = trouble  # says nothing about Dockrev
             else:
                 dead += 1
                 last = "it has no container"
@@ -273,13 +280,13 @@ class Upgrade:
                 break
         return probe, address
 
-    async def _current(self, recovery: Recovery) -> Container | None:
+    async def _current(self, recovery: Recovery) -> tuple[Container | None, str]:
+        """The service's container, or why it is not known."""
         try:
             found = await self._world.service(recovery.project, recovery.service)
         except DockrevError as error:
-            await self._ledger.note("WARN", error.message)
-            return None
-        return next((each for each in found if each.running), found[0] if found else None)
+            return None, error.message
+        return next((each for each in found if each.running), found[0] if found else None), ""
 
     async def _last_words(self, container: Container | None) -> None:
         if container is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.selfupgrade import DATABASE, REPOSITORY, Deployment, Likeness, SupervisorProcess, log_of
+from tests.lab.selfupgrade import DATABASE, REPOSITORY, ROOT, Deployment, Likeness, SupervisorProcess, log_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -252,3 +255,52 @@ def test_logins_are_used_and_never_told(clean_lab: Lab, likeness: Likeness, supe
     for process in (supervisor, without):
         written = process.state_path.read_text() + process.tail()
         assert credentials.password not in written
+
+
+def test_dockrev_dying_in_the_middle_disturbs_nothing(
+    clean_lab: Lab, deployed: Deployment, likeness: Likeness, supervise: Supervise
+) -> None:
+    clean_lab.registry.publish(REPOSITORY, "0.6.0", likeness.good("0.6.0", schema="0001", after=2))
+    supervisor, old = supervise(), deployed.container()["Id"]
+    supervisor.begin("0.6.0")
+    clean_lab.docker("exec", old, "kill", "1", check=False)
+    supervisor.until(lambda state: state["progress"]["step"] == "wait_healthy")
+    new = deployed.container()["Id"]
+    clean_lab.docker("exec", new, "kill", "1")  # on its way up
+    state = supervisor.finished()
+    assert state["state"] == "succeeded", log_of(state)
+    assert deployed.version() == "0.6.0"
+    assert deployed.container()["RestartCount"] == 1
+
+
+def test_the_stream_tells_at_once_and_whenever_something_moves(deployed: Deployment, supervise: Supervise) -> None:
+    supervisor = supervise()
+    with supervisor.http.stream("GET", f"{supervisor.url}/self-upgrade/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["x-accel-buffering"] == "no"
+        lines = stream.iter_lines()
+        first = next(json.loads(line[6:]) for line in lines if line.startswith("data: "))
+        assert "No upgrade of Dockrev" in first["regions"]["headline"]
+        supervisor.begin("0.2.0", "dry-run")
+        for line in lines:
+            if line.startswith("data: ") and "The dry run for 0.2.0 is done" in line:
+                break
+        began = time.monotonic()
+        supervisor.process.terminate()  # type: ignore[union-attr]
+        assert any("bye" in line for line in lines)
+        assert supervisor.process.wait(5) == 0  # type: ignore[union-attr]
+        assert time.monotonic() - began < 4
+
+
+def test_a_state_has_one_supervisor(supervise: Supervise) -> None:
+    first = supervise()
+    second = subprocess.run(
+        [sys.executable, "-m", "app.cli", "supervisor"],
+        cwd=ROOT,
+        env={**first.env, "DOCKREV_SUPERVISOR_HTTP_ADDR": "127.0.0.1:0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert second.returncode == 4
+    assert "another supervisor uses the state" in second.stderr

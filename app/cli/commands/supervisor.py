@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from app.cli.exits import EXIT_CODES_HELP
+from app.cli.exits import EXIT_CODES_HELP, Exit, Failure
 
 
 def _leave_out() -> None:
@@ -29,8 +29,10 @@ def command() -> None:
     _leave_out()
     from app.cli.server import listen, run, shown_url
     from app.cli.starting import bad_settings
+    from app.core.errors import Conflict
     from app.core.logging import configure_logging
     from app.settings import SettingsError, load_access
+    from app.supervisor.ledger import hold_alone
     from app.supervisor.main import create_supervisor
     from app.supervisor.settings import load_settings
 
@@ -39,6 +41,10 @@ def command() -> None:
     except SettingsError as error:
         raise bad_settings(error) from error
     configure_logging(shared.log_level)
+    try:
+        hold_alone(settings.state_path)
+    except Conflict as error:
+        raise Failure(error.message, exit_code=Exit.CONFLICT, hint=error.hint, code=error.code) from error
     with listen(*settings.bind, variable="DOCKREV_SUPERVISOR_HTTP_ADDR") as listener:
         application = create_supervisor(settings, shared.auth_policy, docker_config=shared.docker_config)
         url = f"{shown_url(listener)}{settings.base_path}/"

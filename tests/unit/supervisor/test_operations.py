@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.core.errors import Conflict, InvalidArgument
+from app.core.errors import Conflict, InvalidArgument, Unavailable
 from app.supervisor.ledger import StateUnwritable
 from app.supervisor.operations import parse_start
 from app.supervisor.state import INTERRUPTED, Book
+from app.supervisor.world import Container
 from tests.unit.supervisor.fake_world import (
     DATABASE,
     REPO,
@@ -100,7 +102,6 @@ async def test_a_rollback_that_fails_says_so(tmp_path: Path) -> None:
         ("pull", "pull", "failed"),
         ("platform", "pull", "The image is for linux/arm64, this host is linux/amd64"),
         ("files", "precheck", "Compose files that cannot be read here: /srv/dockrev/compose.yaml"),
-        ("disk", "precheck", "an image like this one needs 0.05 GB"),
         ("older", "pull", "The target knows schema 0001, the database has 0002"),
         ("inside", "precheck", "lies inside the container"),
         ("nothing", "precheck", "no container uses an image of"),
@@ -115,8 +116,6 @@ async def test_what_fails_before_a_change_changes_nothing(tmp_path: Path, spoil:
             world.registry = published("0.2.0", platform="linux/arm64")
         case "files":
             world.missing = {"/srv/dockrev/compose.yaml"}
-        case "disk":
-            world.free_bytes = 1000
         case "older":
             world.local[f"{REPO}:latest"] = image_of("0.1.0", schema="0002")
         case "inside":
@@ -274,3 +273,37 @@ async def test_an_identical_request_is_the_same_operation_another_a_conflict(tmp
     await supervisor.finished()
     assert await supervisor.start(*parse_start(body, REPO), "tester") != first
     await supervisor.finished()
+
+
+async def test_an_engine_that_is_away_for_a_moment_is_no_reason_to_go_back(tmp_path: Path) -> None:
+    world = FakeWorld(registry=published("0.2.0"), free_bytes=1000)
+    up, looks = world.up, 0
+
+    async def up_and_away(*arguments: Any, **more: Any) -> None:
+        await up(*arguments, **more)
+        service, world.service = world.service, away  # type: ignore[method-assign]
+        world.found = service  # type: ignore[attr-defined]
+
+    async def away(project: str, service: str) -> list[Container]:
+        nonlocal looks
+        looks += 1
+        if 1 < looks < 9:
+            raise Unavailable("The Docker engine cannot be reached: connection refused")
+        return list(await world.found(project, service))  # type: ignore[attr-defined]
+
+    world.up = up_and_away  # type: ignore[method-assign]
+    book = await run(supervisor_of(tmp_path, world), "latest")
+    assert looks >= 9
+    assert book.state == "succeeded", log_of(book)
+    assert [check.verdict for check in book.preflight if check.name == "disk"] == ["warn"], (
+        "little room forbids nothing"
+    )
+
+
+async def test_it_never_replaces_itself(tmp_path: Path) -> None:
+    world = FakeWorld(registry=published("0.2.0"), containers=[dockrev(id="abcdef123456" + "0" * 52)])
+    supervisor = supervisor_of(tmp_path, world, target_container_id="house-dockrev-1")
+    supervisor._own_id = "abcdef123456"
+    book = await run(supervisor, "latest")
+    assert (book.state, book.progress.step) == ("failed", "precheck")
+    assert "is the supervisor itself" in log_of(book)
