@@ -145,6 +145,7 @@ def test_servers_start_and_end_in_good_order(tmp_path: Path, command: str, numbe
         "DOCKREV_SUPERVISOR_HTTP_ADDR": "127.0.0.1:0",
         "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
         "DOCKREV_DB_PATH": str(tmp_path / "dockrev.sqlite3"),
+        "DOCKREV_SUPERVISOR_STATE_PATH": str(tmp_path / "self-upgrade.json"),
     }
     with subprocess.Popen([*PROGRAM, command], env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
