@@ -36,7 +36,7 @@ class Identity:
     principal: str
     user: str
     groups: tuple[str, ...]
-    matched_by: Literal["user", "group", "anonymous_dev"]
+    matched_by: Literal["user", "group", "anonymous_dev", "token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class AuthPolicy:
         if not self.has_allow_list:
             if self.anonymous == "any" or (self.anonymous == "loopback" and from_this_machine(connection)):
                 return Identity(user or "anonymous", user or "anonymous", groups, "anonymous_dev")
-            raise self._refusal("authz_config_missing", "authorization target is not configured", user, groups)
+            raise self.refusal("authz_config_missing", "authorization target is not configured", user, groups)
         if not user and not groups:
-            raise self._refusal("identity_missing", "forward auth identity is missing", user, groups)
-        raise self._refusal("authz_no_match", "forward auth identity is not allowed", user, groups)
+            raise self.refusal("identity_missing", "forward auth identity is missing", user, groups)
+        raise self.refusal("authz_no_match", "forward auth identity is not allowed", user, groups)
 
     def presented(self, connection: Connection) -> tuple[str, tuple[str, ...]]:
         """User and groups as a trusted proxy tells them; a header sent twice with different values is not believed."""
@@ -91,7 +91,8 @@ class AuthPolicy:
         groups = _single(header_values(connection, self.group_header))
         return user, tuple(part for part in (piece.strip() for piece in groups.split(",")) if part)
 
-    def _refusal(self, reason: str, message: str, user: str, groups: Sequence[str]) -> AuthRequired:
+    def refusal(self, reason: str, message: str, user: str = "", groups: Sequence[str] = ()) -> AuthRequired:
+        """The 401 of spec §3.3."""
         return AuthRequired(
             "auth required",
             hint="Reach Dockrev through your forward-auth proxy, or see the page of this answer for the settings.",
@@ -172,12 +173,25 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def require_identity(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+class Means(Protocol):
+    """Another way to say who asks than the proxy's headers; a room brings it (`core.web.around`)."""
+
+    async def identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Identity | None:
+        """Who asks; None when the request does not use this means. One that uses it wrongly raises (AuthRequired …),
+        so that a bad credential never falls back to another means."""
+        ...
+
+
+async def require_identity(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard of every route that is not marked `public`; the identity is kept on the connection's state."""
     if handler.opt.get("public"):
         return
-    policy: AuthPolicy = connection.app.state.auth_policy
-    connection.scope["state"]["identity"] = policy.identify(connection)
+    for means in connection.app.state.get("means", ()):
+        if (identity := await means.identify(connection)) is not None:
+            break
+    else:
+        identity = connection.app.state.auth_policy.identify(connection)
+    connection.scope["state"]["identity"] = identity
 
 
 def identity_of(connection: Connection) -> Identity | None:

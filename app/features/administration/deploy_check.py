@@ -37,6 +37,7 @@ MATCHED: Final = {
     "user": "by the allowed user",
     "group": "by the allowed group",
     "anonymous_dev": "by the development bypass",
+    "token": "by an API token",
 }
 
 
