@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.core.environment import EnvSettings
 from app.core.web.auth import AuthPolicy, Network
+from app.core.web.presets import DEFAULT, PRESETS
 
 DEFAULT_TRUSTED = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 IGNORED = (
@@ -21,6 +23,7 @@ IGNORED = (
     "DOCKREV_REGISTRY_PER_HOST_CONCURRENCY",
     "DOCKREV_GHCR_WEBHOOK_AUDIT_INTERVAL_SECONDS",
 )
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "y", "on"}), frozenset({"0", "false", "no", "n", "off"})
 
 
@@ -45,8 +48,13 @@ class AccessSettings(EnvSettings):
     env_prefix = "DOCKREV_"
 
     docker_config: Path | None = None
-    auth_forward_header_name: str = "X-Forwarded-User"
-    auth_group_header_name: str = "Remote-Groups"
+    auth_preset: str | None = None
+    auth_forward_header_name: str = DEFAULT.user
+    auth_group_header_name: str = DEFAULT.groups
+    auth_group_separator: str = DEFAULT.separator
+    auth_name_header_name: str | None = None
+    auth_email_header_name: str | None = None
+    auth_logout_url: str | None = None
     auth_allowed_user: str | None = None
     auth_allowed_group: str | None = None
     auth_allow_anonymous_in_dev: Literal["loopback", "any", "off"] = "loopback"
@@ -69,12 +77,59 @@ class AccessSettings(EnvSettings):
     def _trimmed(cls, value: str | None) -> str | None:
         return (value or "").strip() or None
 
+    @field_validator("auth_preset")
+    @classmethod
+    def _preset(cls, value: str | None) -> str | None:
+        name = (value or "").strip().lower() or None
+        if name is not None and name not in PRESETS:
+            raise ValueError(f"must be one of {', '.join(PRESETS)}, or unset")
+        return name
+
+    @field_validator(
+        "auth_forward_header_name", "auth_group_header_name", "auth_name_header_name", "auth_email_header_name"
+    )
+    @classmethod
+    def _header_name(cls, value: str | None) -> str | None:
+        if value is not None and not _HEADER_NAME.fullmatch(value := value.strip()):
+            raise ValueError("must be the name of a header, like Remote-User")
+        return value
+
+    @field_validator("auth_group_separator")
+    @classmethod
+    def _separator(cls, value: str) -> str:
+        if len(value) != 1 or value.isalnum() or not value.isprintable():
+            raise ValueError("must be one character that no group has in its name, like , or |")
+        return value
+
+    @field_validator("auth_logout_url")
+    @classmethod
+    def _logout(cls, value: str | None) -> str | None:
+        text = (value or "").strip()
+        if text and not is_address(text):
+            raise ValueError("must be an http or https address, or a path that begins with one /")
+        return text or None
+
+    @model_validator(mode="after")
+    def _groups_are_sent(self) -> Self:
+        if self.auth_allowed_group and not self.auth_policy.group_header:
+            raise ValueError(
+                f"DOCKREV_AUTH_ALLOWED_GROUP: {self.auth_preset} sends no groups, what clients send does not count. "
+                "Name a user in DOCKREV_AUTH_ALLOWED_USER, or in DOCKREV_AUTH_GROUP_HEADER_NAME a header that your "
+                "proxy sets"
+            )
+        return self
+
     @property
     def auth_policy(self) -> AuthPolicy:
-        """The rules of forward auth."""
+        """The rules of forward auth: the preset's, with what is set by itself in their place."""
+        preset, given = PRESETS.get(self.auth_preset or "", DEFAULT), self.model_fields_set
         return AuthPolicy(
-            user_header=self.auth_forward_header_name,
-            group_header=self.auth_group_header_name,
+            user_header=self.auth_forward_header_name if "auth_forward_header_name" in given else preset.user,
+            group_header=self.auth_group_header_name if "auth_group_header_name" in given else preset.groups,
+            group_separator=self.auth_group_separator if "auth_group_separator" in given else preset.separator,
+            name_header=self.auth_name_header_name or preset.name,
+            email_header=self.auth_email_header_name or preset.email,
+            logout_url=self.auth_logout_url or preset.logout,
             allowed_user=self.auth_allowed_user,
             allowed_group=self.auth_allowed_group,
             anonymous=self.auth_allow_anonymous_in_dev,
@@ -159,6 +214,18 @@ class Settings(AccessSettings):
         """Host and port to listen on."""
         host, _, port = self.http_addr.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+def is_address(text: str) -> bool:
+    """Whether a link may lead there: an http or https address, or a path of this host; nothing that runs or hides."""
+    if len(text) > 2048 or "\\" in text or any(not character.isprintable() or character == " " for character in text):
+        return False
+    if text.startswith("/"):
+        return not text.startswith("//")
+    try:
+        return urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 def load_settings() -> Settings:

@@ -55,6 +55,13 @@ def default_url() -> str:
     return f"http://127.0.0.1:{port if port.isdigit() and port != '0' else DEFAULT_PORT}"
 
 
+def _user_header() -> str:
+    from app.core.web.presets import DEFAULT, PRESETS
+
+    preset = PRESETS.get(os.environ.get("DOCKREV_AUTH_PRESET", "").strip().lower(), DEFAULT)
+    return os.environ.get("DOCKREV_AUTH_FORWARD_HEADER_NAME") or preset.user
+
+
 class Client:
     """One Dockrev. `uds` is the path of a socket to use instead of the address in `url`."""
 
@@ -69,7 +76,7 @@ class Client:
         self.url = url.rstrip("/")
         headers = {"Accept": "application/json", "User-Agent": "dockrev-cli"}
         if user:
-            headers[os.environ.get("DOCKREV_AUTH_FORWARD_HEADER_NAME") or "X-Forwarded-User"] = user
+            headers[_user_header()] = user
         self._http = httpx.Client(
             base_url=self.url,
             headers=headers,

@@ -28,6 +28,11 @@ class Metrics:
         self.updates = Gauge("dockrev_updates", "Updates by result", ["result"], registry=self.registry)
         self.event_clients = Gauge("dockrev_event_clients", "Open event streams", ["stream"], registry=self.registry)
         self.queue_depth = Gauge("dockrev_queue_depth", "Work waiting", ["queue"], registry=self.registry)
+        self.identity_headers_ignored = Counter(
+            "dockrev_identity_headers_ignored",
+            "Requests whose identity headers did not come from a trusted proxy",
+            registry=self.registry,
+        )
         self.engine_up = Gauge("dockrev_engine_up", "Whether the engine answers", registry=self.registry)
 
     def observe_registry(self, host: str, method: str, kind: str, outcome: str, seconds: float) -> None:

@@ -31,11 +31,14 @@ class Pill:
 class Frame:
     """Given to templates as `frame`. `topics` are those of `/events` for this page; empty means no stream.
 
+    `person` is how `user` is called, `logout_url` where that one signs out; both only where the identity provider says.
     `engine_error` is the engine's complaint while it cannot be reached, with `engine_hint` as the remedy.
     """
 
     nav: Sequence[NavLink] = field(default_factory=tuple)
     user: str | None = None
+    person: str | None = None
+    logout_url: str | None = None
     pill: Pill | None = None
     topics: Sequence[str] = field(default_factory=tuple)
     engine_error: str | None = None

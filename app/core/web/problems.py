@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.db.database import explain_storage_error
 from app.core.errors import AuthRequired, DockrevError, Internal, InvalidArgument, MethodNotAllowed, NotFound
 from app.core.ids import new_id
+from app.core.web.auth import AuthPolicy
 from app.core.web.view import HTML, VARY, Pages, shape
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
         extra["HX-Retarget"], extra["HX-Reswap"] = "#toasts", "beforeend"
         html = pages.bare(request, "errors/_alert.html", **context)
     elif isinstance(error, AuthRequired):
+        policy: AuthPolicy = request.app.state.auth_policy
+        context["sender"], context["logout_url"] = policy.sender(request), policy.logout_url
         html = pages.bare(request, "errors/unauthorised.html", **context)
     else:
         html = pages.bare(request, "errors/error.html", **context)

@@ -101,7 +101,7 @@ class DeployCheck:
     async def _authorization(self) -> Outcome:
         policy = self._policy
         user, group = mask(policy.allowed_user) or "none", mask(policy.allowed_group) or "none"
-        headers = f"headers {policy.user_header} and {policy.group_header}"
+        headers = f"headers {' and '.join(filter(None, (policy.user_header, policy.group_header)))}"
         evidence = f"allowed user {user}, allowed group {group}; {headers}"
         if policy.has_allow_list:
             return Outcome("pass", "a user or a group is allowed", evidence)

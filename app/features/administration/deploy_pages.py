@@ -14,6 +14,7 @@ from app.core.web.openapi import UNAUTHORISED
 from app.core.web.view import Pages, View, shape
 from app.features.administration.deploy_check import DeployCheck
 from app.features.administration.deploy_schemas import DeployPage, ReportOut
+from app.features.administration.settings_schemas import ignored_sender
 from app.features.administration.welcome import SEEN
 from app.features.preferences import Preferences, Sections
 
@@ -46,6 +47,7 @@ async def deploy_page(
     content = DeployPage(
         report=await deploy_check.report(identity_of(request)),
         never_auto_open=welcome.never_auto_open,
+        ignored=ignored_sender(request.app.state.auth_policy),
         sections=sections.links(),
     )
     view = await pages.show(request, content, "deploy/deploy_check.html", topics=("jobs", "engine"))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from app.core.web.schema import ApiModel, Maybe
+from app.features.administration.settings_schemas import IgnoredSender
 from app.features.preferences import SectionLink
 
 NaReason = Literal["disabled_by_switch", "missing_prerequisite", "not_applicable"]
@@ -47,6 +48,7 @@ class DeployPage(ApiModel):
 
     report: ReportOut
     never_auto_open: bool
+    ignored: Maybe[IgnoredSender] = None
     sections: list[SectionLink] = []
 
     def of(self, status: str) -> list[CheckOut]:

@@ -11,8 +11,14 @@ from typing import Any, Final
 
 from litestar import Request
 
-from app.core.web.auth import AuthPolicy
-from app.features.administration.settings_schemas import BackupCard, MonitorCard, ScheduleCard, SettingsPage
+from app.core.web.auth import AuthPolicy, identity_of
+from app.features.administration.settings_schemas import (
+    BackupCard,
+    MonitorCard,
+    ScheduleCard,
+    SettingsPage,
+    ignored_sender,
+)
 from app.features.preferences import (
     GHCR_AUDIT,
     RETENTION_DAYS,
@@ -46,9 +52,13 @@ class SettingsReads:
         """As it is now."""
         now = await self._preferences.read()
         policy: AuthPolicy = request.app.state.auth_policy
-        monitor = now.monitor
+        identity, monitor = identity_of(request), now.monitor
         return SettingsPage(
             auth=auth_out(request),
+            person=identity.name if identity else "",
+            email=identity.email if identity else "",
+            logout_url=policy.logout_url if policy.has_allow_list else None,
+            ignored=ignored_sender(policy),
             allowed=policy.has_allow_list,
             open_to=OPEN_TO[policy.anonymous],
             backup=await backup_card(now.backup),

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import Field
 
+from app.core.web.auth import AuthPolicy
+from app.core.web.ignored import REMEDY
 from app.core.web.schema import ApiModel, Maybe
 from app.features.administration.settings_forms import mebibytes
 from app.features.preferences import AuthOut, SectionLink
@@ -52,10 +54,33 @@ class FieldProblem(ApiModel):
     card: str = ""
 
 
+class IgnoredSender(ApiModel):
+    """The last one whose identity headers did not count: what happened, what to do, when, how often since the start."""
+
+    told: str
+    remedy: str
+    headers: list[str]
+    at: datetime
+    total: int
+
+
+def ignored_sender(policy: AuthPolicy) -> IgnoredSender | None:
+    """None while there was none since the start."""
+    last = policy.ignored.last
+    if last is None:
+        return None
+    headers = list(last.headers)
+    return IgnoredSender(told=last.told, remedy=REMEDY, headers=headers, at=last.at, total=policy.ignored.total)
+
+
 class SettingsPage(ApiModel):
-    """The page."""
+    """The page. `person` and `email` are what the identity provider says besides the user's name."""
 
     auth: AuthOut
+    person: str = ""
+    email: str = ""
+    logout_url: str | None = None
+    ignored: Maybe[IgnoredSender] = None
     allowed: bool
     open_to: str
     backup: BackupCard

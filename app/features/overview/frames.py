@@ -66,6 +66,8 @@ class Frames:
             Frame(
                 nav=nav if identity else (),
                 user=identity.user if identity and identity.user else None,
+                person=(identity.name or identity.email) if identity else None,
+                logout_url=self._policy.logout_url if identity and identity.matched_by != "anonymous_dev" else None,
                 pill=pill,
                 topics=topics,
                 version=self._settings.effective_version,

@@ -115,7 +115,8 @@ CASES: dict[str, Case] = {
         _REFUSED,
         lambda: {
             "error": base.refusal(reason="authz_no_match", currentUser=EVIL, currentGroups=[EVIL]),
-            "sender": {"address": "172.18.0.4", "trusted": False},
+            "sender": {"address": "172.18.0.4", "trusted": False, "ignored": ("Remote-User", EVIL)},
+            "logout_url": "/oauth2/sign_out",
             **_ERRORS,
             **_BARE,
         },
