@@ -23,6 +23,7 @@ from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine
 from app.core.metrics import Metrics
+from app.core.web.around import Around
 from app.core.web.assets import Assets
 from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
@@ -56,6 +57,7 @@ def build_container(settings: Settings, features: Sequence[Feature] = INSTALLED,
     bus = container.put(EventBus, EventBus())
     container.put(Background, Background())
     policy.ignored.counted = container.put(Metrics, Metrics()).identity_headers_ignored.inc
+    container.put(Around, Around())
     container.put(Assets, Assets(project_root() / "static"))
     container.put(JobEngine, JobEngine(database, bus, clock))
     container.put(Engine, replaced.get("engine") or Engine(settings.docker_host, docker_config=settings.docker_config))
@@ -72,6 +74,7 @@ def build_container(settings: Settings, features: Sequence[Feature] = INSTALLED,
 def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **replaced: Any) -> Litestar:
     """The ASGI application. The database is prepared when it starts."""
     container = build_container(settings, features, **replaced)
+    around = container.get(Around)
     provided = {name: kind for feature in features for name, kind in feature.provides.items()}
     return Litestar(
         route_handlers=[
@@ -80,13 +83,23 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         ],
         lifespan=[lambda app: _lifespan(app, container, features)],
         guards=[require_same_site, require_identity],
+        before_request=around.before_request,
+        after_exception=around.after_exception,
+        before_send=around.before_send,
         dependencies={name: _provide(container, kind) for name, kind in provided.items()},
         exception_handlers=HANDLERS,
         plugins=[PydanticPlugin(prefer_alias=True)],
         openapi_config=openapi_config(settings.effective_version),
         response_headers=SECURITY_HEADERS,
         request_max_body_size=1_000_000,
-        state=State({"container": container, "auth_policy": container.get(AuthPolicy), "pages": container.get(Pages)}),
+        state=State(
+            {
+                "container": container,
+                "auth_policy": container.get(AuthPolicy),
+                "means": around.means,
+                "pages": container.get(Pages),
+            }
+        ),
         logging_config=None,
     )
 
