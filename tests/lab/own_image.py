@@ -2,8 +2,8 @@
 
     images = own_images(lab)          # {"0.1.0": "127.0.0.1:PORT/homelab/dockrev:0.1.0", "0.2.0": …, "0.3.0": …}
 
-0.3.0 starts and never answers. What was built is kept in the lab's cache folder under the hash of what went into it, so
-a second lab loads it. `python -m tests.lab.own_image` builds it and says how large it is.
+0.3.0 ends as soon as it starts, 0.3.1 stays and never answers. What was built is kept in the lab's cache folder under
+the hash of what went into it, so a second lab loads it. `python -m tests.lab.own_image` builds it and says how large it is.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ REPOSITORY = "homelab/dockrev"
 LOCAL = "lab/dockrev"
 WHEELS = "lab/wheels:1"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-GOOD, BROKEN = ("0.1.0", "0.2.0"), "0.3.0"
+GOOD, BROKEN, SILENT = ("0.1.0", "0.2.0"), "0.3.0", "0.3.1"
 _BUILD_SECONDS = 400
 _COPIED = ("Containerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
 _FOLDERS = ("app", "templates", "static", "migrations")
+# Ends each time it is started: an upgrade notices after three restarts.
+_ENDS = "print('Dockrev 0.3.0 cannot start: this is the version that fails', flush=True); raise SystemExit(3)"
 # Runs, says so, obeys SIGTERM, and has no port open: what an upgrade must notice by itself.
 _NEVER_ANSWERS = (
     "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('starting', flush=True); signal.pause()"
@@ -171,11 +173,12 @@ def built(lab: Lab) -> dict[str, str]:
 
 
 def own_images(lab: Lab) -> dict[str, str]:
-    """Version → reference in the lab's open registry: 0.1.0, 0.2.0, and 0.3.0, which never answers."""
+    """Version → reference in the lab's open registry: 0.1.0, 0.2.0, 0.3.0 (ends at once), 0.3.1 (never answers)."""
     names = built(lab)
-    never = json.dumps(["python3", "-c", _NEVER_ANSWERS])
-    derive(lab, names[GOOD[1]], BROKEN, f"ENTRYPOINT {never}", "CMD []")
-    return {version: publish(lab, f"{LOCAL}:{version}", version) for version in (*GOOD, BROKEN)}
+    for version, program in ((BROKEN, _ENDS), (SILENT, _NEVER_ANSWERS)):
+        entry = json.dumps(["python3", "-c", program])
+        derive(lab, names[GOOD[1]], version, f"ENTRYPOINT {entry}", "CMD []")
+    return {version: publish(lab, f"{LOCAL}:{version}", version) for version in (*GOOD, BROKEN, SILENT)}
 
 
 def publish(lab: Lab, name: str, tag: str) -> str:

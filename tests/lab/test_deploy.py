@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shutil
@@ -15,30 +14,12 @@ import httpx
 import pytest
 
 from tests.lab.debian_image import debian_image
+from tests.lab.deployment import ALICE, DEPLOY, deployment
 from tests.lab.lab import Lab
-from tests.lab.packages import PROJECT
 from tests.lab.registry import free_port
-from tests.lab.socket_proxy import configuration
 from tests.lab.stacks import Stack
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-
-DEPLOY = PROJECT / "docs/deploy"
-# `htpasswd -nbB alice correct-horse` with a cheap hash; Debian's nginx knows bcrypt.
-HTPASSWD = "alice:$2y$04$foBP9GOpQX9vkD83slP9RuxJNiBnni1xug/O5WWgDFOVgcR2qjf8C\n"
-ALICE = "Basic " + base64.b64encode(b"alice:correct-horse").decode()
-
-# The images that cannot be pulled here, replaced by the same programs of Debian.
-OVERRIDE = """
-services:
-  gateway:
-    command: [nginx, "-g", "daemon off;"]
-  docker-socket-proxy:
-    command: [haproxy, -db, -f, /haproxy.cfg]
-    volumes: !override
-      - {socket}:/var/run/docker.sock
-      - ./haproxy.cfg:/haproxy.cfg:ro
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +29,8 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def deployed(lab: Lab, own: dict[str, str], port: int) -> Iterator[Stack]:
-    """The compose file, up and healthy."""
-    repository, _, tag = own["0.1.0"].rpartition(":")
-    variables = {
-        "IMAGE": repository,
-        "TAG": tag,
-        "GATEWAY_IMAGE": debian_image(lab),
-        "SOCKET_PROXY_IMAGE": debian_image(lab),
-        "STACKS": str(lab.folder / "stacks"),
-        "ALLOWED_USER": "alice",
-        "LISTEN": f"127.0.0.1:{port}",
-    }
-    files = {
-        ".env": "".join(f"{name}={value}\n" for name, value in variables.items()),
-        "gateway.conf": (DEPLOY / "gateway.conf").read_text(encoding="utf-8"),
-        "htpasswd": HTPASSWD,
-        "haproxy.cfg": configuration(),
-        "compose.override.yaml": OVERRIDE.format(socket=lab.docker_host.removeprefix("unix://")),
-    }
-    stack = lab.stack("dockrev", (DEPLOY / "compose.yaml").read_text(encoding="utf-8"), files)
-    lab.stacks.remove(stack)  # it outlives the tests that clean up after themselves
-    try:
-        stack.up(wait=True)
+    with deployment(lab, own["0.1.0"], port) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture

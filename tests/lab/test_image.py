@@ -209,7 +209,7 @@ def test_its_data_outlives_the_container_and_an_upgrade(lab: Lab, start: Callabl
 
 
 def test_one_that_never_answers_never_gets_healthy(lab: Lab, start: Callable[..., Running]) -> None:
-    broken = start(own_image.BROKEN, "--health-interval", "1s", "--health-start-period", "0s")
+    broken = start(own_image.SILENT, "--health-interval", "1s", "--health-start-period", "0s")
     broken.wait(lambda: bool(broken.inspect("State", "Health", "Status") == "unhealthy"), "not unhealthy")
     assert "/api/health at 127.0.0.1:50883" in broken.inspect("State", "Health", "Log")[-1]["Output"]
 
