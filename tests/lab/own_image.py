@@ -3,7 +3,8 @@
     images = own_images(lab)          # {"0.1.0": "127.0.0.1:PORT/homelab/dockrev:0.1.0", "0.2.0": …, "0.3.0": …}
 
 0.3.0 ends as soon as it starts, 0.3.1 stays and never answers. What was built is kept in the lab's cache folder under
-the hash of what went into it, so a second lab loads it. `python -m tests.lab.own_image` builds it and says how large it is.
+the hash of what went into it, so a second lab loads it. `python -m tests.lab.own_image` builds it and says how large it
+is.
 """
 
 from __future__ import annotations
