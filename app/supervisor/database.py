@@ -60,7 +60,15 @@ async def copy_database(world: World, id: str, path: str, into: Path, now: datet
 
 
 def tidy(folder: Path) -> None:
-    """Keep the newest copies; their names begin with the operation's id, which sorts by time."""
+    """Keep the newest copies; their names begin with the operation's id, which sorts by time. What a killed process
+    left half made goes. Only while nothing is copied."""
+    import shutil
+
+    for left in (*folder.glob(".copy-*"), *folder.glob(".look-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    for part in folder.glob("sup_*.part"):
+        with suppress(OSError):
+            part.unlink()
     copies = sorted(folder.glob("sup_*.database.tar")) + sorted(folder.glob("sup_*.newer.tar"))
     by_operation = sorted({file.name[:30] for file in copies})
     for file in copies:

@@ -15,6 +15,7 @@ from app.core.errors import Conflict, DockrevError, InvalidArgument
 from app.core.ids import new_id
 from app.core.memory import give_back
 from app.supervisor import state as machine
+from app.supervisor.database import tidy
 from app.supervisor.ledger import Ledger
 from app.supervisor.rollback import Rollback, previous_ref
 from app.supervisor.settings import SupervisorSettings
@@ -131,6 +132,7 @@ class Supervisor:
         if was.state != "running":
             return
         await self.ledger.keep()
+        await asyncio.to_thread(tidy, self.ledger.path.absolute().parent)
         self._task = asyncio.create_task(self._settled(self._look), name="self-upgrade-look")
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from app.core.clock import utc_now
 from app.core.errors import Conflict, DockrevError, Unavailable
@@ -224,7 +224,7 @@ class Upgrade:
         await ledger.note("INFO", f"database copied to {into}, {copy.size / 1e6:.1f} MB, schema {named}")
         await asyncio.to_thread(tidy, into.parent)
 
-    async def recreate(self, stack: StackOf, ref: str, *, pull: str) -> None:
+    async def recreate(self, stack: StackOf, ref: str, *, pull: Literal["always", "missing"]) -> None:
         """Write the override and let Compose do it."""
         override = self._settings.override_path
         await asyncio.to_thread(self._world.write_override, override, stack.service, ref)
@@ -232,7 +232,7 @@ class Upgrade:
         async def on_line(line: str) -> None:
             await self._ledger.note("INFO", f"compose: {line}")
 
-        await self._world.up(stack, override, pull="always" if pull == "always" else "missing", on_line=on_line)
+        await self._world.up(stack, override, pull=pull, on_line=on_line)
 
     async def _compare(self, stack: StackOf, image: Image) -> None:
         """The tag may have moved between pull and recreation."""
@@ -266,8 +266,10 @@ class Upgrade:
             waited = pace.clock() - began
             if gave_up(container, dead) or waited > pace.health:
                 await self._last_words(container)
-                after = f"not healthy after {waited:.0f} s" if waited > pace.health else "it does not stay up"
-                raise Failed(f"{after}: {ended or last}")
+                if waited > pace.health:
+                    raise Failed(f"not healthy after {waited:.0f} s: {ended or last}")
+                times = f"it ended {container.restarts} times" if container and container.restarts else ""
+                raise Failed(f"it does not stay up: {', '.join(filter(None, (times, ended))) or last}")
             await self._ledger.say(f"waiting for Dockrev, {waited:.0f} of {pace.health:.0f} s: {last}")
             await asyncio.sleep(pace.between_probes)
 

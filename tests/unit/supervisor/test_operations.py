@@ -307,3 +307,15 @@ async def test_it_never_replaces_itself(tmp_path: Path) -> None:
     book = await run(supervisor, "latest")
     assert (book.state, book.progress.step) == ("failed", "precheck")
     assert "is the supervisor itself" in log_of(book)
+
+
+async def test_copies_of_the_last_three_operations_are_kept_and_halves_are_not(tmp_path: Path) -> None:
+    """A copy holds the owner's secrets: no more of them than are of use."""
+    world = FakeWorld(registry=published("0.2.0", schema=None), files={DATABASE: database_with("0001", "first")})
+    supervisor = supervisor_of(tmp_path, world)
+    ids = [(await run(supervisor, "latest")).op_id for _ in range(5)]
+    assert sorted(tmp_path.glob("sup_*")) == sorted(tmp_path / f"{op_id}.database.tar" for op_id in ids[-3:])
+    (tmp_path / ".copy-x").mkdir()
+    (tmp_path / ".copy-x" / "database.tar").write_bytes(b"half")
+    await run(supervisor, "latest")
+    assert not list(tmp_path.glob(".copy-*"))
