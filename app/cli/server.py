@@ -97,8 +97,16 @@ def run(application: Litestar | Starlette, listener: socket.socket, ready: str) 
     is decided by forward auth.
     """
     import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     from app.cli.memory import settle
+
+    class Protocol(HttpToolsProtocol):
+        def on_headers_complete(self) -> None:
+            # Fields after the body go to the same list: without a copy, a trailer would count as an identity header
+            # although the proxy has replaced those of the head only.
+            self.scope["headers"] = list(self.headers)
+            super().on_headers_complete()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -111,7 +119,7 @@ def run(application: Litestar | Starlette, listener: socket.socket, ready: str) 
     config = uvicorn.Config(
         application,
         loop="asyncio",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
