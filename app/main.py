@@ -27,6 +27,7 @@ from app.core.web.around import Around
 from app.core.web.assets import Assets
 from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
+from app.core.web.heads import Heads
 from app.core.web.problems import HANDLERS
 from app.core.web.static import static_handler
 from app.core.web.view import Pages
@@ -76,7 +77,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
     container = build_container(settings, features, **replaced)
     around = container.get(Around)
     provided = {name: kind for feature in features for name, kind in feature.provides.items()}
-    return Litestar(
+    application = Litestar(
         route_handlers=[
             *(handler for feature in features for handler in (*feature.handlers, *feature.placed(container))),
             static_handler(container.get(Assets)),
@@ -102,6 +103,8 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         ),
         logging_config=None,
     )
+    application.asgi_handler = Heads(application.asgi_handler)
+    return application
 
 
 def _provide(container: Container, kind: type) -> Provide:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from app.core.clock import Clock
 from app.main import create_app
 from app.settings import Settings
 
@@ -96,9 +97,12 @@ BODIES: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, **settings: Any) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
+async def running(
+    tmp_path: Path, *, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
     app = create_app(
-        Settings(db_path=tmp_path / "d.sqlite3", docker_host=f"unix://{tmp_path}/no-engine.sock", **settings)
+        Settings(db_path=tmp_path / "d.sqlite3", docker_host=f"unix://{tmp_path}/no-engine.sock", **settings),
+        clock=clock,
     )
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 4000))  # type: ignore[arg-type]
     started, done = asyncio.Event(), asyncio.Event()
@@ -170,7 +174,7 @@ async def test_unknown_addresses_and_methods(api: httpx.AsyncClient) -> None:
     assert (await api.post("/api/stacks", content=b"")).status_code == 405
     wrong = await api.delete("/api/jobs")
     assert wrong.status_code == 405
-    assert wrong.headers["allow"] == "GET"
+    assert wrong.headers["allow"] == "GET, HEAD"
     for path in (
         "/api/../api/health",
         "/api/stacks/..%2f..%2fetc",

@@ -102,7 +102,9 @@ def _field(key: object) -> str:
 def _allowed(request: AnyRequest) -> str:
     """Methods of this path: the framework does not tell, but can be asked for each."""
     found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if _routes(request, method)]
-    return ", ".join(found) or "GET"
+    if "GET" in found:
+        found.insert(1, "HEAD")  # see heads.py
+    return ", ".join(found) or "GET, HEAD"
 
 
 def _routes(request: AnyRequest, method: str) -> bool:
