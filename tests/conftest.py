@@ -33,8 +33,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if {"lab", "clean_lab", "each_lab"} & wanted:
         _fetched("new" if _choice(session.config) == "new" else "debian")
-    if "own" in wanted:
-        _prefetched()
+    if {"debian", "own"} & wanted:
+        _prefetched(own="own" in wanted)
     if "each_lab" in wanted and _choice(session.config) != "host":
         _fetched("new")
 
@@ -50,12 +50,15 @@ def _fetched(flavor: str) -> str:
 
 
 @functools.cache
-def _prefetched() -> str:
-    """Why Dockrev's own image can't be built here; empty when all that it needs is there."""
-    from tests.lab import own_image
+def _prefetched(*, own: bool) -> str:
+    """Why the Debian image, or Dockrev's own, can't be made here; empty when all that it needs is there."""
+    from tests.lab import debian_image, own_image
 
     try:
-        own_image.prefetch()
+        if own:
+            own_image.prefetch()
+        else:
+            debian_image.debian_tar()
     except LabUnavailable as error:
         return error.reason
     return ""
@@ -120,11 +123,21 @@ def registry(lab: Lab) -> Registry:
 
 
 @pytest.fixture(scope="session")
+def debian(lab: Lab) -> str:
+    """The name of a Debian image with nginx, Caddy and HAProxy on the lab's engine."""
+    from tests.lab.debian_image import debian_image
+
+    if reason := _prefetched(own=False):
+        pytest.skip(reason)  # no Debian packages within reach: named in the suite's summary
+    return debian_image(lab)
+
+
+@pytest.fixture(scope="session")
 def own(lab: Lab) -> dict[str, str]:
     """Version → reference of Dockrev's own image in the lab's registry; see `tests.lab.own_image`."""
     from tests.lab import own_image
 
-    if reason := _prefetched():
+    if reason := _prefetched(own=True):
         pytest.skip(reason)  # no Debian packages or no package index within reach: named in the suite's summary
     return own_image.own_images(lab)
 

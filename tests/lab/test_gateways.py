@@ -19,7 +19,7 @@ from tests.lab.deployment import DEPLOY
 from tests.lab.lab import Lab
 from tests.lab.registry import free_port
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300), pytest.mark.usefixtures("debian")]
 
 _SERVER = """
 import json, sys

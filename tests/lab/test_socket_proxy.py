@@ -18,7 +18,7 @@ from tests.lab.lab import Lab
 from tests.lab.packages import PROJECT
 from tests.lab.socket_proxy import PATHS, socket_proxy
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300), pytest.mark.usefixtures("debian")]
 
 COMPOSE = (PROJECT / "docs/deploy/compose.yaml").read_text(encoding="utf-8")
 GROUPS = dict.fromkeys(re.findall(r"^      ([A-Z]+): 1$", COMPOSE, re.MULTILINE), "1")
