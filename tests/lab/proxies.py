@@ -114,11 +114,16 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(kind: Kind, provider: Provider, folder: Path, *, identity: str, dockrev: Server) -> Iterator[Proxy]:
-    """One in front of `dockrev`, which asks `identity` (host:port). Raises LabUnavailable without packages."""
+def running_proxy(
+    kind: Kind, provider: Provider, folder: Path, *, identity: str, dockrev: Server, text: str = ""
+) -> Iterator[Proxy]:
+    """One in front of `dockrev`, which asks `identity` (host:port); `text` replaces the documented configuration.
+
+    Raises LabUnavailable without packages.
+    """
     folder.mkdir(parents=True)
     port = free_port()
-    text = re.sub(rf"{provider}:\d+", identity, snippet(kind, provider))
+    text = re.sub(rf"{provider}:\d+", identity, text or snippet(kind, provider))
     text = text.replace("127.0.0.1:50883", f"127.0.0.1:{dockrev.port}")
     command = _caddy(text, port, folder) if kind == "caddy" else _nginx(text, port, folder)
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}

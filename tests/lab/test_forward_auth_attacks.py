@@ -6,13 +6,15 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from e2e.server import Server
 from tests.lab.errors import LabUnavailable
-from tests.lab.proxies import HEADERS, PAIRS, Kind, Provider, Proxy, guarded_dockrevs
+from tests.lab.proxies import HEADERS, PAIRS, Kind, Provider, Proxy, guarded_dockrevs, running_proxy
 
 pytestmark = pytest.mark.lab
 
@@ -197,6 +199,41 @@ def test_headers_from_elsewhere_are_reported_without_their_values(door: Door) ->
     assert "identity headers ignored" in log
     assert "secret-group" not in log
     assert log.count("identity headers ignored") <= 3, "a line a minute"
+
+
+# What people have before they set up signing in: the proxy asks nobody.
+CARELESS: Final[dict[str, tuple[Kind, str]]] = {
+    "caddy": ("caddy", "dockrev.example.org {\n\treverse_proxy 127.0.0.1:50883\n}\n"),
+    "nginx": ("nginx", "server {\n  listen 80;\n  location / {\n    proxy_pass http://127.0.0.1:50883;\n  }\n}\n"),
+    "nginx with the host's name": (
+        "nginx",
+        "server {\n  listen 80;\n  location / {\n    proxy_pass http://127.0.0.1:50883;\n"
+        "    proxy_http_version 1.1;\n    proxy_set_header Host $host;\n  }\n}\n",
+    ),
+}
+
+
+def test_a_proxy_that_asks_nobody_does_not_open_what_is_open_to_this_machine(tmp_path: Path) -> None:
+    """Nobody is named who may use Dockrev, so this machine may; what comes through a proxy is not this machine."""
+    server = Server(tmp_path, {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}).start()
+    try:
+        assert httpx.get(f"{server.url}/api/settings", trust_env=False).status_code == 200
+        for number, (kind, text) in enumerate(CARELESS.values()):
+            place = tmp_path / f"proxy{number}"
+            with running_proxy(kind, "authelia", place, identity="", dockrev=server, text=text) as proxy:
+                door = Door(proxy, direct=False)
+                for lines in ((), ("X-Forwarded-For: 127.0.0.1",), ("Connection: close, X-Forwarded-For, Via",)):
+                    refused(door.say(get("/api/settings", *lines)))
+                    assert 401 in statuses(door.say(get("/settings", "Accept: text/html", *lines)))
+        for host in ("[", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@127.0.0.1 b"):
+            answer = Door(Proxy("nginx", "authelia", 0, server), direct=True).say(
+                get("/api/settings").replace(b"dockrev.example.org", host.encode())
+            )
+            assert statuses(answer) in ([401], [400]), host
+    except LabUnavailable as error:
+        pytest.skip(error.reason)  # no Debian packages within reach: the suite's summary names it
+    finally:
+        server.stop()
 
 
 PATHS: Final = (

@@ -236,7 +236,10 @@ def from_this_machine(connection: Connection) -> bool:
         return False
     if any(header_values(connection, name) for name in PROXY_HEADERS):
         return False
-    host = urlsplit("//" + header(connection, "host")).hostname or ""
+    try:
+        host = urlsplit("//" + header(connection, "host")).hostname or ""
+    except ValueError:  # like "["
+        return False
     return host in ("", "localhost") or host.endswith(".localhost") or _is_ip(host) or address is None
 
 
