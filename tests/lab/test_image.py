@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab import own_image
 from tests.lab.debian_image import debian_image
+from tests.lab.errors import CommandFailed
 from tests.lab.lab import Lab
 from tests.lab.packages import PROJECT
 from tests.lab.registry import free_port
@@ -195,6 +196,36 @@ def test_its_data_outlives_the_container_and_an_upgrade(lab: Lab, start: Callabl
         second.wait(second.answers, "no answer")
         assert second.http.get("/api/version").json()["version"] == "0.2.0"
         assert [found["id"] for found in second.http.get("/api/ignores").json()["rules"]] == [written.json()["ruleId"]]
+    finally:
+        for running in lab.docker("ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
+            lab.docker("rm", "--force", running)
+        lab.docker("volume", "rm", "--force", volume)
+
+
+def test_its_own_backup_is_taken_while_it_runs_and_restored_when_it_does_not(
+    lab: Lab, own: dict[str, str], start: Callable[..., Running]
+) -> None:
+    volume = "dockrev-backup"
+
+    def alone(*words: str) -> str:
+        mount = ("--volume", f"{volume}:/data")
+        return lab.docker("run", "--rm", *LOCKED_DOWN, *mount, own["0.1.0"], *words)
+
+    try:
+        dockrev = start("0.1.0", "--volume", f"{volume}:/data")
+        dockrev.wait(dockrev.answers, "no answer")
+        rule = {"scope": {"type": "service", "serviceId": "svc_1"}, "match": {"kind": "exact", "value": "1"}}
+        kept = dockrev.http.post("/api/ignores", json=rule).json()["ruleId"]
+        dockrev.exec("dockrev", "backup", "/data/kept.backup")
+        assert dockrev.http.request("DELETE", "/api/ignores", json={"ruleId": kept}).json() == {"deleted": True}
+        with pytest.raises(CommandFailed) as refused:
+            alone("restore", "/data/kept.backup", "--yes")
+        assert refused.value.code == 4
+        lab.docker("rm", "--force", dockrev.id)
+        assert "is in place" in alone("restore", "/data/kept.backup", "--yes")
+        again = start("0.1.0", "--volume", f"{volume}:/data")
+        again.wait(again.answers, "no answer")
+        assert [found["id"] for found in again.http.get("/api/ignores").json()["rules"]] == [kept]
     finally:
         for running in lab.docker("ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
             lab.docker("rm", "--force", running)
