@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 from app.core.web.auth import AuthPolicy
 from app.core.web.ignored import IgnoredHeaders
 from app.core.web.presets import PRESETS
-from app.settings import AccessSettings, SettingsError, load_access
+from app.settings import AccessSettings, SettingsError, load_access, project_root
 
 
 def request(*headers: tuple[str, bytes], peer: str = "127.0.0.1") -> Any:
@@ -161,6 +162,22 @@ def test_a_proxy_is_not_this_machine(headers: tuple[tuple[str, bytes], ...], ver
     else:
         with pytest.raises(AuthRequired):
             AuthPolicy().identify(asked)
+
+
+@pytest.mark.parametrize("name", ["docs/forward-auth.md", "templates/errors/_remedies.html"])
+def test_every_example_names_every_header_of_its_preset(name: str) -> None:
+    """A header that the proxy does not know of is one that a client may send."""
+    text = (project_root() / name).read_text(encoding="utf-8")
+    found = 0
+    for block in re.findall(r"```\w+\n(.*?)```|(?s:{% macro .*?%}(.*?){%- endmacro)", text, re.DOTALL):
+        example = "".join(block).lower()
+        for preset, mark in (("authelia", "authelia:9091"), ("authentik", "outpost.goauthentik.io")):
+            if mark in example:
+                known = PRESETS[preset]
+                sent = (known.user, known.groups, known.email, known.name)
+                assert not [header for header in sent if header.lower() not in example], example
+                found += 1
+    assert found >= 4
 
 
 def test_ignored_headers_are_counted_and_logged_once_a_minute() -> None:
