@@ -100,7 +100,7 @@ def test_every_command_line_in_the_docs_can_be_parsed() -> None:
                 command, rest = command.commands[rest[0]], rest[1:]
             assert command is not None
             known = {option for parameter in command.params for option in parameter.opts}
-            assert {word for word in rest if word.startswith("-")} <= known | {"--help"}, line
+            assert {word for word in rest if word.startswith("-") and word != "-"} <= known | {"--help"}, line
 
 
 def _shell_blocks(document: Path) -> list[str]:
