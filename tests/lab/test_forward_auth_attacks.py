@@ -110,6 +110,7 @@ def refused(heard: bytes, *, public: bool = False) -> None:
     """Nobody was let in, and nothing was told; a connection that is closed without a word is fine."""
     assert SECRET.encode() not in heard
     assert b"only-for-alice" not in heard
+    assert b"none.sock" not in heard, "where the engine is"
     assert b'"jobId"' not in heard
     allowed = FORBIDDEN | {200, 204, 304, 308, 301} if public else FORBIDDEN
     assert set(statuses(heard)) <= allowed, heard[:600]

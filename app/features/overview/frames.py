@@ -62,7 +62,7 @@ class Frames:
         identity = identity_of(request)
         path = request.url.path
         nav = [NavLink(item.href, item.label, item.icon, _is_current(item.href, path), item.wide) for item in self._nav]
-        return self._with_banners(
+        frame = self._with_banners(
             Frame(
                 nav=nav if identity else (),
                 user=identity.user if identity and identity.user else None,
@@ -73,6 +73,8 @@ class Frames:
                 version=self._settings.effective_version,
             )
         )
+        # the engine's complaint tells where it is: nothing for somebody who was not let in
+        return frame if identity else replace(frame, engine_error=None, engine_hint="")
 
     def _with_banners(self, frame: Frame) -> Frame:
         engine = self._runtime.engine
