@@ -99,6 +99,11 @@ REQUESTS: Final[dict[str, Any]] = {
 
 ANSWERS: Final[dict[str, Any]] = {
     "version": {"version": "0.1.0"},
+    "widget": {
+        "services": 42, "stacks": 9, "updates": 3, "held": 1, "upToDate": 35, "unknown": 2, "failedChecks": 0,
+        "runningJobs": 0, "lastCheckAt": _AT, "lastCheckMinutes": 12, "engineReachable": True, "version": "0.1.0",
+        "asOf": "2026-05-01T10:12:30Z",
+    },
     "getSettings": {
         **_SETTINGS,
         "resourceMonitor": {"enabled": True, "sampleIntervalSeconds": 30, "retentionDays": 7},

@@ -20,6 +20,7 @@ STK, SVC, JOB, RULE = (f"{prefix}_01JT5N3V0QZ8R6W2M4K7C9D1EA" for prefix in ("st
 ROUTES = [
     ("GET", "/api/health", "public"),
     ("GET", "/api/version", "public"),
+    ("GET", "/api/widget", "forward"),
     ("GET", "/api/stacks", "forward"),
     ("POST", "/api/stacks", "forward"),
     ("GET", f"/api/stacks/{STK}", "forward"),

@@ -19,6 +19,7 @@ from app.features.overview import actions, controllers, stream
 from app.features.overview.frames import Frames
 from app.features.overview.service import Overview
 from app.features.overview.stream import PageStream
+from app.features.overview.widget import Widget, widget
 from app.features.preferences import Preferences
 from app.features.stacks import Runtime
 from app.settings import Settings, project_root
@@ -68,12 +69,14 @@ def _setup(container: Container) -> None:
     pages = container.put(Pages, Pages(templates, frames))
     reads = container.get(JobReads)
     container.put(PageStream, PageStream(container.get(EventBus), jobs, reads, frames, pages))
+    catalog, clock = container.get(Catalog), container.get(Clock)
+    container.put(Widget, Widget(catalog, runtime, jobs.store, clock, settings.effective_version))
     container.put(
         Overview,
         Overview(
             settings=settings,
-            clock=container.get(Clock),
-            catalog=container.get(Catalog),
+            clock=clock,
+            catalog=catalog,
             runtime=runtime,
             registry=container.get(RegistryClient),
             preferences=container.get(Preferences),
@@ -86,6 +89,6 @@ def _setup(container: Container) -> None:
 FEATURE = Feature(
     name="overview",
     setup=_setup,
-    handlers=(controllers.overview_page, controllers.index_page, stream.page_events, *actions.HANDLERS),
-    provides={"pages": Pages, "overview": Overview, "page_stream": PageStream},
+    handlers=(controllers.overview_page, controllers.index_page, stream.page_events, widget, *actions.HANDLERS),
+    provides={"pages": Pages, "overview": Overview, "page_stream": PageStream, "widget": Widget},
 )
