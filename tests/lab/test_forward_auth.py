@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -163,8 +164,9 @@ def test_uploads_up_to_the_limit(proxy: Proxy, chunked: bool) -> None:
         answer = alice.put("/api/settings", content=pieces(body) if chunked else body, headers=headers)
         assert (answer.status_code, answer.json()) == (200, {"ok": True})
         body = settings_body(alice, LIMIT + 1000)
-        answer = alice.put("/api/settings", content=pieces(body) if chunked else body, headers=headers)
-        assert answer.status_code in (400, 413), "refused while it is being sent"
+        with suppress(httpx.RemoteProtocolError):  # Caddy may give up when the answer comes before the body has ended
+            answer = alice.put("/api/settings", content=pieces(body) if chunked else body, headers=headers)
+            assert answer.status_code in (400, 413), "refused while it is being sent"
 
 
 def test_many_requests_on_one_connection(proxy: Proxy) -> None:
