@@ -45,6 +45,7 @@ ROUTES = [
     ("GET", "/api/jobs/events", "forward"),
     ("GET", f"/api/jobs/{JOB}", "forward"),
     ("GET", f"/api/jobs/{JOB}/events", "forward"),
+    ("GET", f"/api/jobs/{JOB}/log", "forward"),
     ("GET", "/api/ignores", "forward"),
     ("POST", "/api/ignores", "forward"),
     ("DELETE", "/api/ignores", "forward"),

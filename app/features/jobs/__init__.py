@@ -2,7 +2,7 @@
 
 from app.core.feature import Container, Feature, NavItem
 from app.core.jobs import JobEngine
-from app.features.jobs import controllers, page_controllers
+from app.features.jobs import controllers, log_controllers, page_controllers
 from app.features.jobs.pages import Names, job_page, job_row
 from app.features.jobs.queries import JobReads
 from app.features.stacks import Stacks
@@ -17,7 +17,7 @@ def _setup(container: Container) -> None:
 FEATURE = Feature(
     name="jobs",
     setup=_setup,
-    handlers=(*controllers.HANDLERS, *page_controllers.HANDLERS),
+    handlers=(*controllers.HANDLERS, *log_controllers.HANDLERS, *page_controllers.HANDLERS),
     provides={"jobs": JobEngine, "job_reads": JobReads},
     nav=(NavItem("/queue", "Jobs", "n-jobs"),),
 )
