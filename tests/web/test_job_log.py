@@ -54,7 +54,7 @@ async def test_what_a_container_wrote_cannot_act_on_a_terminal(tmp_path: Path) -
         text = (await client.get(f"/api/jobs/{JOB}/log")).text
         assert not {"\x1b", "\x07", "\r", "\u202e"} & set(text)
         first, second = text.splitlines()
-        assert first.startswith("2026-05-01T10:00:00Z error ")
+        assert first.startswith("2026-05-01T10:00:00.000000Z error ")
         assert second.startswith("    2026-"), "what it wrote is indented, so it is no line of ours"
         assert (await client.get(f"/api/jobs/{JOB}/log?format=json")).json()["lines"][0]["msg"] == HOSTILE
 
