@@ -199,8 +199,8 @@ def refused(status: int, told: str, about: str) -> EngineError:
     hint = ""
     if status in (401, 403):
         hint = (
-            "A socket proxy stands in front of the engine and forbids this call: allow CONTAINERS, IMAGES, "
-            "EVENTS, INFO, VERSION, POST and, for lifecycle actions, ALLOW_START, ALLOW_STOP, ALLOW_RESTARTS."
+            "A socket proxy stands in front of the engine and forbids this call: allow CONTAINERS, IMAGES, NETWORKS, "
+            "VOLUMES, PING, VERSION and POST, and for comfort EVENTS and INFO (docs/deploy says what each is for)."
         )
     elif "no space left" in lowered:
         hint = _PULL_HINTS["no_space"]
