@@ -1,92 +1,147 @@
-// One stream per page, kept alive: own back-off, own banner, a full refresh after every gap.
-// htmx's sse extension asks htmx.createEventSource for its source; it gets this one, which never reports CLOSED.
+// What htmx's sse extension gets from htmx.createEventSource: a source that never reports CLOSED, has its own banner and
+// has the page read again after every gap. It listens through the worker that all tabs share (stream.js); the page of a
+// job has a line of its own beside it. Where a browser has no shared workers, a page has a line while it is looked at.
 {
-  const BACKOFF = [1, 2, 5, 10, 15]; // seconds, then stays at the last
-  const SILENCE = 45_000; // the server sends `heartbeat` every 15 s; three missed ones mean a dead line
+  const UNSEEN = 20_000; // a page nobody looks at lets go of its own line after that
+  const MUTE = 75_000; // the worker says something every 15 s
+  const LATE = 3000; // the server tells what happened that long before somebody listened
+  const WORKER = document.currentScript?.dataset.worker;
   const banner = () => document.getElementById("live-banner");
-  let leaving = false;
-  addEventListener("pagehide", () => { leaving = true; });
-  addEventListener("pageshow", () => { leaving = false; });
+  const resync = () => document.body.dispatchEvent(new CustomEvent("live-resync"));
 
   class LiveSource {
-    #url; #source = null; #listeners = new Map(); #tries = 0; #timer = 0; #clock = 0; #lastId = ""; #heard = Date.now(); #beats = false; #closed = false;
+    #address; #about = {}; #tab = null; #own = null; #listeners = new Map(); #open = false; #paused = false; #clock = 0; #heard = Date.now(); #unseen = 0; #closed = false;
     onopen = null;
     onerror = null;
 
-    constructor(url) {
-      this.#url = new URL(url, location.href);
-      this.#connect();
-      addEventListener("online", () => this.retry());
-      addEventListener("offline", () => this.#lost());
-      setInterval(() => { if (this.#beats && Date.now() - this.#heard > SILENCE && this.#source) this.#lost(); }, 5000);
-      document.addEventListener("visibilitychange", () => {
-        if (document.hidden) return;
-        this.#source ? resync() : this.retry();
+    constructor(address) {
+      this.#address = address;
+      for (const topic of new URL(address, location.href).searchParams.get("topics").split(",")) {
+        const [kind, id] = topic.split(":");
+        if (id) this.#about[kind] = id;
+      }
+      this.#join();
+      addEventListener("online", () => this.#wake());
+      addEventListener("offline", () => { this.#tab?.postMessage({ offline: true }); this.#own?.lost(); });
+      addEventListener("pagehide", () => { this.#tab?.postMessage({ leave: true }); this.#own?.sleep(); });
+      addEventListener("pageshow", ({ persisted }) => { if (persisted) this.#rejoin(); });
+      document.addEventListener("visibilitychange", () => this.#look());
+      setInterval(() => {
+        if (document.hidden || !this.#tab || Date.now() - this.#heard < MUTE) return;
+        this.#alone(); // the worker has died
+        resync();
+      }, 15_000);
+    }
+
+    get readyState() { return this.#open ? EventSource.OPEN : EventSource.CONNECTING; }
+    addEventListener(name, listener) {
+      if (!this.#listeners.has(name)) this.#listeners.set(name, new Set());
+      this.#listeners.get(name).add(listener);
+    }
+    removeEventListener(name, listener) { this.#listeners.get(name)?.delete(listener); }
+
+    close() {
+      this.#closed = true;
+      this.#tab?.postMessage({ leave: true });
+      this.#own?.close();
+      clearInterval(this.#clock);
+    }
+
+    #join() {
+      if (!WORKER || !globalThis.SharedWorker) { this.#alone(); return; }
+      try {
+        const worker = new SharedWorker(WORKER, "dockrev-live");
+        worker.onerror = () => this.#alone();
+        this.#tab = worker.port;
+      } catch { this.#alone(); return; }
+      this.#tab.onmessage = ({ data }) => this.#hear(data);
+      this.#tab.postMessage({ join: performance.now() }); // this page cannot be older than that
+      if (this.#about.job) this.#listen(`/events?topics=job:${encodeURIComponent(this.#about.job)}`, { event: (name, data, id) => { if (name.startsWith("job_") || name === "job-changed") this.#tell(name, data, id); } });
+    }
+
+    #alone() {
+      if (this.#closed) return;
+      if (this.#tab) this.#tab.onmessage = null;
+      this.#tab = null;
+      this.#own?.close();
+      this.#own = null;
+      this.#listen(this.#address, {
+        event: (name, data, id) => this.#tell(name, data, id),
+        open: (first) => this.#opened(first ? "first" : "again"),
+        lost: (how) => this.#lost(how),
       });
     }
 
-    get readyState() { return this.#source?.readyState === EventSource.OPEN ? EventSource.OPEN : EventSource.CONNECTING; }
-
-    addEventListener(name, listener) {
-      const wrapped = (event) => {
-        this.#heard = Date.now();
-        if (event.lastEventId) this.#lastId = event.lastEventId;
-        listener(event);
-      };
-      if (!this.#listeners.has(name)) this.#listeners.set(name, new Map());
-      this.#listeners.get(name).set(listener, wrapped);
-      this.#source?.addEventListener(name, wrapped);
+    #listen(address, told) {
+      const begin = () => { if (!this.#own) this.#own = new DockrevLine(address, told); };
+      if (!document.hidden) { begin(); return; }
+      document.addEventListener("visibilitychange", begin, { once: true });
     }
 
-    removeEventListener(name, listener) {
-      const wrapped = this.#listeners.get(name)?.get(listener);
-      if (wrapped) this.#source?.removeEventListener(name, wrapped);
-      this.#listeners.get(name)?.delete(listener);
+    #hear(message) {
+      this.#heard = Date.now();
+      if (message.open) this.#opened(message.open);
+      else if (message.lost) this.#lost(message.lost);
+      else if (message.event) this.#shared(message.event, message.data, message.id);
     }
 
-    close() { this.#closed = true; this.#drop(); clearTimeout(this.#timer); clearInterval(this.#clock); }
-
-    retry() { if (!this.#closed && !this.#source) { clearTimeout(this.#timer); this.#connect(); } }
-
-    #connect() {
-      clearInterval(this.#clock);
-      if (this.#lastId) this.#url.searchParams.set("afterId", this.#lastId);
-      const source = this.#source = new EventSource(this.#url);
-      source.onopen = () => {
-        this.#heard = Date.now();
-        if (this.#tries) this.#back();
-        this.#tries = 0;
-        this.onopen?.(new Event("open"));
-      };
-      source.onerror = () => this.#lost();
-      source.addEventListener("heartbeat", () => { this.#beats = true; this.#heard = Date.now(); });
-      source.addEventListener("resync_required", () => resync());
-      source.addEventListener("bye", () => this.#lost());
-      for (const [name, group] of this.#listeners) for (const wrapped of group.values()) source.addEventListener(name, wrapped);
+    // of what is told to all tabs: what concerns the one service, stack or job of this page
+    #shared(name, data, id) {
+      this.#tell(name, data, id);
+      if (name !== "services-changed" && name !== "stacks-changed" && name !== "jobs-changed") return;
+      const { ids } = JSON.parse(data), { service, stack, job } = this.#about;
+      const meant = (one) => one && (!ids || ids.includes(one));
+      if (name === "services-changed" && meant(service)) this.#tell("service-changed", data, id);
+      if (stack && (name === "services-changed" || (name === "stacks-changed" && meant(stack)))) this.#tell("stack-changed", data, id);
+      if (name === "jobs-changed" && job && document.hidden && ids?.includes(job.split("@")[0])) this.#tell("job-changed", data, id);
     }
 
-    #drop() { this.#source?.close(); this.#source = null; }
+    #tell(name, data, lastEventId = "") {
+      if (name === "resync_required") { resync(); return; }
+      const event = new MessageEvent(name, { data, lastEventId });
+      for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(event);
+    }
 
-    #lost() {
-      if (this.#closed || leaving) return;
-      const since = this.#heard;
-      this.#drop();
-      clearTimeout(this.#timer);
-      const wait = BACKOFF[Math.min(this.#tries, BACKOFF.length - 1)];
-      this.#tries += 1;
-      const due = Date.now() + wait * 1000;
-      this.#timer = setTimeout(() => this.retry(), wait * 1000);
-      if (this.#tries > 1 || !navigator.onLine) this.#show(since, due); // a single hiccup is not worth a banner
+    #wake() {
+      this.#heard = Date.now();
+      this.#tab?.postMessage({ wake: true });
+      if (!document.hidden) this.#own?.wake();
+    }
+
+    #rejoin() {
+      this.#tab?.postMessage({ join: Infinity }); // asks for everything to be read again
+      if (!this.#tab) resync();
+      this.#own?.wake();
+    }
+
+    #look() {
+      clearTimeout(this.#unseen);
+      if (document.hidden) { this.#unseen = setTimeout(() => this.#own?.sleep(), UNSEEN); return; }
+      this.#wake();
+      if (this.#open && !this.#paused) resync();
+    }
+
+    #opened(how) {
+      this.#open = true;
+      if (how === "again" || this.#paused) this.#back();
+      else if (how === "first" && performance.now() > LATE) resync();
+      if (how !== "still") this.onopen?.(new Event("open"));
+    }
+
+    #lost({ since, due, tries }) {
+      this.#open = false;
+      if (tries > 1 || !navigator.onLine) this.#show(since, due); // a single hiccup is not worth a banner
     }
 
     #show(since, due) {
       const place = banner();
       if (!place) return;
+      this.#paused = true;
       if (!place.querySelector("[data-live=next]")) place.replaceChildren(document.getElementById("live-lost").content.cloneNode(true));
       const slot = (name) => place.querySelector(`[data-live=${name}]`);
       slot("what").textContent = navigator.onLine ? "Live updates paused" : "You are offline";
       slot("since").textContent = new Date(since).toLocaleTimeString("en-GB");
-      slot("now").onclick = () => this.retry();
+      slot("now").onclick = () => { this.#tab?.postMessage({ retry: true }); this.#own?.retry(); };
       const tick = () => {
         const left = Math.ceil((due - Date.now()) / 1000);
         slot("next") && (slot("next").textContent = left > 0 ? `Trying again in ${left} s.` : "Trying now.");
@@ -98,12 +153,16 @@
     }
 
     #back() {
+      if (!navigator.onLine) return; // the worker may be quicker to know; `online` comes too
+      clearInterval(this.#clock);
       offline(false);
       const place = banner();
-      if (place?.firstElementChild) {
+      if (this.#paused && place?.firstElementChild) {
         place.replaceChildren(document.getElementById("live-back").content.cloneNode(true));
         setTimeout(() => { if (!place.querySelector("[data-live=next]")) place.replaceChildren(); }, 4000);
       }
+      this.#paused = false;
+      if (!document.hidden) this.#own?.retry();
       resync();
     }
   }
@@ -115,8 +174,6 @@
       else if (!yes && "off" in button.dataset) { button.disabled = false; delete button.dataset.off; }
     }
   };
-
-  const resync = () => document.body.dispatchEvent(new CustomEvent("live-resync"));
 
   htmx.createEventSource = (url) => new LiveSource(url);
   // whatever a form of ours changed is shown at once, stream or no stream

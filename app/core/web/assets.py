@@ -1,7 +1,8 @@
 """Static files: addresses that change with their content, all sheets as one file, all scripts as another, and caching.
 
-A page names `asset("app.css")`, `asset("app.js")` or any file under `static/`. The address carries a hash of its
-content (`?v=`); asked for with the right hash it may be kept for ever, otherwise it is asked for again each time.
+A page names `asset("app.css")`, `asset("app.js")`, `asset("stream.js")` (the worker that all tabs share) or any file
+under `static/`. The address carries a hash of its content (`?v=`); asked for with the right hash it may be kept for
+ever, otherwise it is asked for again each time.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ SHEETS: Final = (
 SCRIPTS: Final = (
     "vendor/htmx-2.0.11.min.js",
     "vendor/idiomorph-ext-0.8.0.min.js",
+    "js/line.js",
     "js/live.js",  # before the extension that asks it for the stream
     "vendor/htmx-ext-sse-2.2.4.min.js",
     *(f"js/{name}.js" for name in ("morph", "times", "dialogs", "forms", "cards", "log", "own")),
 )
-BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS}
+WORKER: Final = ("js/line.js", "js/stream.js")
+BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS, "stream.js": WORKER}
 TYPES: Final = {
     ".css": "text/css",  # the framework adds the charset
     ".js": "text/javascript",

@@ -1,4 +1,7 @@
-"""`/events`: the one stream of a page. Fragments for what moves, and `…-changed` for what is better read again (§6.6).
+"""`/events`: what moves on pages. Fragments, and `…-changed` for what is better read again (§6.6).
+
+All tabs of a browser share one stream of `all` topics (`static/js/stream.js`): its `…-changed` carry `ids`, unless they
+are many or all, from which each page tells whether it is meant. The page of a job has a line of its own beside it.
 
 Events: `pill` and `banner` (HTML), `services-changed`, `stacks-changed`, `jobs-changed`, `inference-changed`,
 `engine-changed` (the page fetches itself again), and for a page of one job `job_log`, `job_now`, `job_track` (HTML) and
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +38,7 @@ PROGRESS_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
 LATE_SECONDS: Final = 3.0  # from the reading of a page until its browser listens
 TOPICS: Final = frozenset({"services", "stacks", "jobs", "inference", "engine", "notifications", "hooks"})
+NAMED: Final = 100  # more ids than these are told as "all of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Topics:
 
     @classmethod
     def parse(cls, text: str) -> Topics:
-        """`services,service:<id>,stack:<id>,job:<id>@<row>`; what is not known is left out."""
+        """`services,service:<id>,stack:<id>,job:<id>@<row>` or `all` domains; what is not known is left out."""
         found: dict[str, str] = {}
         domains: set[str] = set()
         for part in text[:500].split(","):
@@ -57,6 +61,8 @@ class Topics:
                 found[kind] = rest[:100]
             elif kind in TOPICS:
                 domains.add(kind)
+            elif kind == "all":
+                domains |= TOPICS
         job = None
         if "job" in found:
             job_id, _, row = found["job"].partition("@")
@@ -96,10 +102,18 @@ class PageStream:
         self._frames = frames
         self._pages = pages
 
-    async def run(self, topics: Topics, tail: JobTail | None, closing: anyio.Event) -> AsyncIterator[ServerSentEvent]:
-        """Tell what changes until the page leaves, falls behind (it reads itself again) or the server stops."""
-        pill, beat, progress = "", time.monotonic(), 0.0
+    async def run(
+        self, topics: Topics, tail: JobTail | None, closing: anyio.Event, *, again: bool = False
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Tell what changes until the page leaves, falls behind (it reads itself again) or the server stops.
+
+        `again` is a browser that has lost its line: it may also have missed what the banners say.
+        """
+        pill: str | None = None if again else ""
+        beat, progress = time.monotonic(), 0.0
         with self._bus.subscribe(since=LATE_SECONDS) as inbox:
+            if again:
+                yield self._banners()
             while not closing.is_set() and not inbox.lost:
                 changes, rows_came = await self._wait(inbox)
                 names = {name for change in changes for name in topics.names(change)}
@@ -107,9 +121,9 @@ class PageStream:
                     progress = time.monotonic()
                     names.add("jobs-changed")
                 for name in sorted(names):
-                    yield json_event(name, {"type": name})
+                    yield json_event(name, {"type": name, **_ids(name, changes)})
                 if any(change.domain == "engine" for change in changes):
-                    yield html_event("banner", self._pages.render("ui/_banners.html", frame=self._frames.banners()))
+                    yield self._banners()
                 if tail is not None:
                     async for event in self._tail(tail):
                         yield event
@@ -138,6 +152,9 @@ class PageStream:
                     task.cancel()
         events += inbox.drain()
         return [event for event in events if isinstance(event, EntitiesChanged)], rows_came
+
+    def _banners(self) -> ServerSentEvent:
+        return html_event("banner", self._pages.render("ui/_banners.html", frame=self._frames.banners()))
 
     async def _pill(self) -> str:
         return self._pages.render("ui/_pill.html", frame=Frame(pill=await self._frames.pill())).strip()
@@ -175,6 +192,13 @@ class PageStream:
         return events
 
 
+def _ids(name: str, changes: Sequence[EntitiesChanged]) -> dict[str, list[str]]:
+    """Whom a `<domain>-changed` is about; nothing where it may be all."""
+    about = [change.ids for change in changes if name == f"{change.domain}-changed"]
+    ids = frozenset[str]().union(*about)
+    return {"ids": sorted(ids)} if about and all(about) and len(ids) <= NAMED else {}
+
+
 def _line(row: LogRow) -> LogLine:
     return LogLine(id=row.id, ts=row.ts, level=row.level, msg=row.msg)
 
@@ -185,11 +209,12 @@ async def page_events(
     page_stream: NamedDependency[PageStream],
     job_reads: NamedDependency[JobReads],
     topics: FromQuery[str] = "",
+    again: FromQuery[str] = "",
 ) -> EventSourceResponse:
-    """The stream of a page; see the module."""
+    """The stream of a page or a browser; see the module. `again` is set by one that comes back."""
     wanted = Topics.parse(topics)
     tail = None
     if wanted.job is not None:
         job_id, row = wanted.job
         tail = JobTail(job_id, max(row, resume_point(request)), await job_reads.names())
-    return event_stream("page", lambda closing: page_stream.run(wanted, tail, closing))
+    return event_stream("page", lambda closing: page_stream.run(wanted, tail, closing, again=bool(again)))

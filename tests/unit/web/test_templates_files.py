@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from app.core.web.assets import SCRIPTS, SHEETS, Assets
+from app.core.web.assets import SCRIPTS, SHEETS, WORKER, Assets
 from tests.unit.web.pages.cases import ROOT
 
 VENDORED = (ROOT / "static/vendor/VENDORED.md").read_text()
@@ -52,11 +52,11 @@ def test_the_bundles_hold_everything_and_are_small() -> None:
     static = ROOT / "static"
     assert set(SHEETS) == {path.relative_to(static).as_posix() for path in (static / "css").rglob("*.css")}
     scripts = {path.relative_to(static).as_posix() for path in static.rglob("*.js")}
-    assert set(SCRIPTS) | {"js/theme.js", "js/push.js", "supervisor/console.js", "sw.js"} == scripts
+    assert set(SCRIPTS) | set(WORKER) | {"js/theme.js", "js/push.js", "supervisor/console.js", "sw.js"} == scripts
     assets = Assets(static)
-    assert len(assets.get("app.css").content) + len(assets.get("app.js").content) < 130_000
+    assert len(assets.get("app.css").content) + len(assets.get("app.js").content) < 136_000
     base = (ROOT / "templates/base.html").read_text()
-    assert re.findall(r"asset\('([\w./]+\.(?:css|js))'\)", base) == ["app.css", "js/theme.js", "app.js"]
+    assert re.findall(r"asset\('([\w./]+\.(?:css|js))'\)", base) == ["app.css", "js/theme.js", "app.js", "stream.js"]
 
 
 def test_htmx_is_told_to_evaluate_nothing() -> None:
