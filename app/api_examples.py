@@ -48,7 +48,14 @@ _SETTINGS: Final[dict[str, Any]] = {
     "instance": {"publicBaseUrl": "https://dockrev.example/"},
 }  # fmt: skip
 
+_TOKEN: Final[dict[str, Any]] = {
+    "id": "tok_01JT5N3V0QZ8R6W2M4K7C9D1EH", "name": "night shift", "scope": "update", "hint": "dkr_…C9D1EH_…",
+    "state": "active", "createdAt": _AT, "createdBy": "alice", "expiresAt": "2026-07-30T10:00:00Z",
+    "lastUsedAt": _AT, "lastUsedFrom": "192.168.1.20",
+}  # fmt: skip
+
 REQUESTS: Final[dict[str, Any]] = {
+    "createToken": {"name": "night shift", "scope": "update", "expiresInDays": 90},
     "putSettings": {**_SETTINGS, "resourceMonitor": {"enabled": True, "sampleIntervalSeconds": 30}},
     "putDeployWelcome": {"neverAutoOpen": True},
     "putServiceSettings": _CHOICES,
@@ -98,6 +105,22 @@ REQUESTS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 ANSWERS: Final[dict[str, Any]] = {
+    "listTokens": {"tokens": [_TOKEN]},
+    "createToken": {
+        "token": {**_TOKEN, "lastUsedAt": None, "lastUsedFrom": None},
+        "value": "dkr_01JT5N3V0QZ8R6W2M4K7C9D1EH_0000000000000000000000000000000000000000000000000",
+    },
+    "revokeToken": _OK,
+    "listAuditEvents": {
+        "events": [
+            {
+                "id": 813, "at": _AT, "principal": "token:night shift", "means": "token", "address": "192.168.1.20",
+                "action": "update.start", "outcome": "ok", "objectKind": "service", "objectId": _SERVICE,
+                "objectLabel": "demo/web", "jobId": _JOB, "details": {"job": "update", "mode": "apply"},
+            }
+        ],
+        "nextCursor": "813",
+    },
     "version": {"version": "0.1.0"},
     "widget": {
         "services": 42, "stacks": 9, "updates": 3, "held": 1, "upToDate": 35, "unknown": 2, "failedChecks": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.core.feature import Feature
 from app.features import (
+    access,
     administration,
     backups,
     catalog,
@@ -21,6 +22,7 @@ from app.features import (
 INSTALLED: tuple[Feature, ...] = (
     preferences.FEATURE,
     stacks.FEATURE,
+    access.FEATURE,
     versions.FEATURE,
     schedules.FEATURE,
     backups.FEATURE,

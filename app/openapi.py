@@ -9,10 +9,26 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from app.api_examples import ANSWERS, REQUESTS
+from app.features.access import needed_scope
 
 PUBLIC: Final = frozenset({"health", "version"})
 _ENVELOPE: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
-_WORDS: Final = {"400": "something in the request is wrong; `details.field` names it", "401": "no accepted identity"}
+_WORDS: Final = {
+    "400": "something in the request is wrong; `details.field` names it",
+    "401": "no accepted identity",
+    "403": "the token has too little scope: `details.neededScope`",
+    "429": "too many requests: `Retry-After` says when the next one is answered",
+}
+_SCHEMES: Final = {
+    "token": {
+        "type": "http", "scheme": "bearer", "bearerFormat": "dkr_…",
+        "description": "An API token, made on the page of settings or by `POST /api/tokens`.",
+    },
+    "proxy": {
+        "type": "apiKey", "in": "header", "name": "X-Forwarded-User",
+        "description": "What a trusted proxy says of who asks; the header's name is a setting.",
+    },
+}  # fmt: skip
 
 
 class Document(JsonRenderPlugin):
@@ -29,17 +45,21 @@ class Document(JsonRenderPlugin):
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Every error is the envelope, every route but the public ones can answer 401, every operation has its example."""
     paths = {
-        path: {method: _operation(operation) for method, operation in item.items()}
+        path: {method: _operation(operation, method.upper(), path) for method, operation in item.items()}
         for path, item in document["paths"].items()
     }
-    return {**document, "paths": paths}
+    components = {**document.get("components", {}), "securitySchemes": _SCHEMES}
+    return {**document, "paths": paths, "components": components}
 
 
-def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     name = operation.get("operationId", "")
     responses = {code: dict(response) for code, response in operation.get("responses", {}).items()}
-    for code in ("400", "401"):
-        if code in responses or (code == "401" and name not in PUBLIC):
+    public = name in PUBLIC or path.startswith("/api/webhooks/")  # those have secrets of their own
+    scope = None if public else needed_scope(method, path)
+    added = ("401",) * (name not in PUBLIC) + ("403", "429") * (scope is not None)
+    for code in _WORDS:
+        if code in responses or code in added:
             given = responses.get(code, {}).get("description") or _WORDS[code]
             words = (
                 _WORDS[code] if "Exception" in given or given == "Bad request syntax or unsupported method" else given
@@ -48,11 +68,20 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     if name in ANSWERS:
         success = "202" if "202" in responses and "200" not in responses else "200"
         _add_example(responses[success].get("content", {}), ANSWERS[name])
-    done = {**operation, "responses": responses}
+    done = {**operation, "responses": dict(sorted(responses.items())), "security": _security(public, scope)}
+    if scope is not None:
+        done["description"] = f"{operation.get('description', '')}\n\nScope of a token: `{scope}`.".strip()
     if name in REQUESTS and "requestBody" in done:
         body = done["requestBody"] = dict(done["requestBody"])
         _add_example(body.get("content", {}), REQUESTS[name])
     return done
+
+
+def _security(public: bool, scope: str | None) -> list[dict[str, list[str]]]:
+    """Who is let in: at the API by token or proxy, on pages by the proxy, where it is public anybody."""
+    if public:
+        return []
+    return [{"token": []}, {"proxy": []}] if scope is not None else [{"proxy": []}]
 
 
 def _add_example(content: dict[str, Any], example: Any) -> None:

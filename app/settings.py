@@ -166,6 +166,10 @@ class Settings(AccessSettings):
     push_allowed_origins: frozenset[str] = frozenset()
     webhook_secret: str | None = Field(default=None, repr=False)
     github_api_url: str = "https://api.github.com"
+    api_rate_limit: int = Field(600, ge=0, le=100_000)
+    api_failed_token_limit: int = Field(20, ge=1, le=1000)
+    audit_retention_days: int = Field(365, ge=1, le=3650)
+    audit_max_rows: int = Field(100_000, ge=1000, le=10_000_000)
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     sandbox: bool = False
 

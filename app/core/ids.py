@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from ulid import ULID
 
-Prefix = Literal["stk", "svc", "ign", "job", "chk", "dsc", "bkp", "sup", "req"]
+Prefix = Literal["stk", "svc", "ign", "job", "chk", "dsc", "bkp", "sup", "req", "tok", "psk", "ses", "enr"]
 
 _PATTERN: Final = re.compile(r"[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}")
 

@@ -97,6 +97,7 @@ class JobEngine:
         self._appended = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.on_start: list[Callable[[JobRecord], None]] = []  # told of each new job, in the task that submitted it
 
     def register(self, kind: JobKind) -> None:
         """Make a type of job known."""
@@ -141,6 +142,8 @@ class JobEngine:
             await session.flush()
             session.add_all(JobTarget(job_id=job_id, stack_id=stack, service_id=svc) for stack, svc in new.targets)
             record = JobRecord.of(job)
+        for told in self.on_start:
+            told(record)
         self._launch(kind, record)
         return job_id
 

@@ -14,6 +14,8 @@ ORDER: Final = {
     "instance": ("Instance", "/settings#instance"),
     "notifications": ("Notifications", "/settings/notifications"),
     "github-packages": ("GitHub packages", "/settings/ghcr-webhooks"),
+    "tokens": ("API tokens", "/settings/tokens"),
+    "audit": ("Audit", "/settings/audit"),
     "deploy-check": ("Deploy check", "/deploy-check"),
 }
 
