@@ -43,10 +43,11 @@ class InvalidArgument(DockrevError):
 
 
 class AuthRequired(DockrevError):
-    """No accepted identity came with the request (spec §3.3)."""
+    """No accepted identity came with the request (spec §3.3). `login` is where a browser signs in, if anywhere."""
 
     code = "auth_required"
     status = 401
+    login: str = ""
 
 
 class Unauthorized(DockrevError):

@@ -49,7 +49,7 @@ class Identity:
     principal: str
     user: str
     groups: tuple[str, ...]
-    matched_by: Literal["user", "group", "anonymous_dev", "token"]
+    matched_by: Literal["user", "group", "anonymous_dev", "token", "passkey"]
     name: str = ""
     email: str = ""
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 
@@ -38,6 +39,10 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
     pages: Pages | None = request.app.state.get("pages")
     if wanted == "json" or pages is None:
         return Response(envelope(error), status_code=error.status, headers=extra, media_type="application/json")
+    if isinstance(error, AuthRequired) and error.login:
+        if wanted == "page":
+            return Redirect(error.login, status_code=303, headers={**extra, "Cache-Control": "no-store"})
+        extra["HX-Redirect"] = error.login
     context: dict[str, Any] = {"error": error, "request_id": new_id("req"), "request_path": request.url.path}
     if wanted == "fragment":
         extra["HX-Retarget"], extra["HX-Reswap"] = "#toasts", "beforeend"
