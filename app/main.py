@@ -115,7 +115,7 @@ def _provide(container: Container, kind: type) -> Provide:
 async def _lifespan(app: Litestar, container: Container, features: Sequence[Feature]) -> AsyncIterator[None]:
     """Start from the bottom up, stop from the top down; ends within a few seconds whatever hangs."""
     settings, jobs, background = container.get(Settings), container.get(JobEngine), container.get(Background)
-    migrated = prepare(settings.db_path, project_root() / "migrations")
+    migrated = prepare(settings.db_path, project_root() / "migrations", settings.effective_version)
     log.info("database ready", path=str(settings.db_path), was=migrated.before.kind, copy=str(migrated.copy or ""))
     interrupted = await jobs.recover()
     for feature in features:

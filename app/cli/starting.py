@@ -40,7 +40,7 @@ def prepare_database(settings: Settings) -> Migrated:
     from app.settings import project_root
 
     try:
-        return prepare(settings.db_path, project_root() / "migrations")
+        return prepare(settings.db_path, project_root() / "migrations", settings.effective_version)
     except SchemaError as error:
         raise bad_schema(error) from error
 

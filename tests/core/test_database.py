@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -150,6 +151,38 @@ def test_fresh_newer_foreign_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="cannot be read"):
         prepare(broken, folder)
     assert broken.read_bytes().startswith(b"this is not")
+
+
+def test_a_copy_is_kept_before_another_version_works_with_it(tmp_path: Path) -> None:
+    folder, path = Path(__file__).resolve().parents[2] / "migrations", tmp_path / "d.sqlite3"
+    assert [prepare(path, folder, "0.1.0").copy, prepare(path, folder, "0.1.0").copy, prepare(path, folder).copy] == [
+        None
+    ] * 3
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (x INTEGER)")
+    copy = prepare(path, folder, "0.2.0/../x").copy
+    assert copy is not None and copy.name.startswith("d.before-0.1.0-")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    back = prepare(path, folder, "0.1.0").copy
+    assert back is not None and back.parent == tmp_path and back.name.startswith("d.before-0.2.0-..-x-")
+    assert prepare(path, folder, "0.1.0").copy is None
+
+
+def test_a_copy_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    folder, path = Path(__file__).resolve().parents[2] / "migrations", tmp_path / "d.sqlite3"
+    prepare(path, folder, "0.1.0")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE large AS SELECT zeroblob(200000) AS x")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, limits[1]))  # as good as a full disk
+    try:
+        with pytest.raises(SchemaError, match="no copy of the database can be kept") as caught:
+            keep_copy(path, "0001")
+        assert prepare(path, folder, "0.2.0").copy is None, "the schema is the same: it starts all the same"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "Make room" in caught.value.hint and not list(tmp_path.glob("*.before-*"))
 
 
 def test_copies_are_complete_and_few(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Bringing the database file to the schema of this version, and refusing what cannot be.
 
 A fresh file is made from the models directly and stamped with the newest revision (a test holds both ways equal), so
-that the migration tool, which is heavy, is loaded only when there is something to migrate. Before a schema change a
-copy of the file is kept beside it.
+that the migration tool, which is heavy, is loaded only when there is something to migrate. A copy of the file is kept
+beside it before a schema change, and before another version of Dockrev works with it for the first time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+import structlog
+
 from app.core.errors import DockrevError
+
+log = structlog.get_logger(__name__)
 
 KEPT_COPIES: Final = 3
 _VERSION_TABLE: Final = (
@@ -97,8 +101,11 @@ def inspect(db_path: Path, migrations: Path) -> SchemaState:
     return SchemaState("behind" if row[0] in known else "newer", row[0], head)
 
 
-def prepare(db_path: Path, migrations: Path) -> Migrated:
-    """Make the file usable: create it, migrate it, or raise SchemaError. Blocking; run before the server starts."""
+def prepare(db_path: Path, migrations: Path, version: str = "") -> Migrated:
+    """Make the file usable: create it, migrate it, or raise SchemaError. Blocking; run before the server starts.
+
+    `version` is that of Dockrev; where it is another than the last one that worked with the file, a copy is kept.
+    """
     try:
         db_path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,21 +121,62 @@ def prepare(db_path: Path, migrations: Path) -> Migrated:
         )
     if state.kind == "fresh":
         _create(db_path, state.head)
-    if state.kind != "behind":
-        return Migrated(state)
-    copy = keep_copy(db_path, state.revision or "unknown")
-    _upgrade(db_path)
+    copy: Path | None = None
+    if state.kind == "behind":
+        copy = keep_copy(db_path, state.revision or "unknown")
+        _upgrade(db_path)
+    elif state.kind == "current":
+        copy = _copy_of_other_version(db_path, version)
+    if version:
+        _note_version(db_path, version)
     return Migrated(state, copy)
 
 
+def _copy_of_other_version(db_path: Path, version: str) -> Path | None:
+    """What the last version left. Without it the start goes on: the schema, which decides the way back, is the same."""
+    try:
+        last = _version_file(db_path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        last = ""
+    if not version or not last or last == version:
+        return None
+    try:
+        return keep_copy(db_path, re.sub(r"[^A-Za-z0-9._-]", "-", last)[:40])
+    except SchemaError as error:
+        log.warning("starting without a copy of the database", cause=error.message)
+        return None
+
+
+def _note_version(db_path: Path, version: str) -> None:
+    file = _version_file(db_path)
+    try:
+        if not file.exists() or file.read_text(encoding="utf-8", errors="replace").strip() != version:
+            file.write_text(f"{version}\n", encoding="utf-8")
+    except OSError as error:
+        log.warning("which version works with the database cannot be noted", file=str(file), cause=error.strerror)
+
+
+def _version_file(db_path: Path) -> Path:
+    return db_path.with_name(f"{db_path.stem}.version")
+
+
 def keep_copy(db_path: Path, label: str) -> Path:
-    """A consistent copy beside the file (also of what is still in the WAL); the newest three are kept."""
+    """A consistent copy beside the file (also of what is still in the WAL); the newest three are kept.
+
+    Raises SchemaError when there is no room for it, or the file cannot be read.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     copy = db_path.with_name(f"{db_path.stem}.before-{label}-{stamp}{db_path.suffix}")
     copy.unlink(missing_ok=True)
     connection = sqlite3.connect(db_path, timeout=5)
     try:
         connection.execute("VACUUM INTO ?", (str(copy),))
+    except sqlite3.Error as error:
+        copy.unlink(missing_ok=True)
+        raise SchemaError(
+            f"no copy of the database can be kept at {copy}: {error}",
+            hint="Make room on its disk, and see that its folder can be written.",
+        ) from error
     finally:
         connection.close()
     older = sorted(
