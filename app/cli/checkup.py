@@ -172,7 +172,8 @@ class Checkup:
             remedy = "Set DOCKREV_AUTH_ALLOWED_USER or DOCKREV_AUTH_ALLOWED_GROUP."
             return Finding("access", "warn", "everybody who reaches Dockrev may do everything", remedy)
         if policy.has_allow_list:
-            return Finding("access", "ok", f"forward auth, identity in {policy.user_header}, {policy.group_header}")
+            names = ", ".join(filter(None, (policy.user_header, policy.group_header)))
+            return Finding("access", "ok", f"forward auth, identity in {names}")
         if policy.anonymous == "off":
             remedy = "Set DOCKREV_AUTH_ALLOWED_USER or DOCKREV_AUTH_ALLOWED_GROUP."
             return Finding("access", "warn", "nobody is allowed in", remedy)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from app.cli.client import Client
 from app.core.web.auth import AuthPolicy
 from app.core.web.ignored import IgnoredHeaders
 from app.core.web.presets import PRESETS
@@ -162,6 +164,16 @@ def test_a_proxy_is_not_this_machine(headers: tuple[tuple[str, bytes], ...], ver
     else:
         with pytest.raises(AuthRequired):
             AuthPolicy().identify(asked)
+
+
+def test_the_command_line_speaks_under_the_presets_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKREV_AUTH_PRESET", "authentik")
+    with closing(Client("http://127.0.0.1:1", user="alice")) as client:
+        assert client._http.headers["X-authentik-username"] == "alice"
+    monkeypatch.setenv("DOCKREV_AUTH_FORWARD_HEADER_NAME", "X-Own")
+    with closing(Client("http://127.0.0.1:1", user="alice")) as client:
+        assert client._http.headers["X-Own"] == "alice"
+        assert "X-authentik-username" not in client._http.headers
 
 
 @pytest.mark.parametrize("name", ["docs/forward-auth.md", "templates/errors/_remedies.html"])
