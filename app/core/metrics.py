@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
@@ -34,6 +36,14 @@ class Metrics:
             registry=self.registry,
         )
         self.engine_up = Gauge("dockrev_engine_up", "Whether the engine answers", registry=self.registry)
+        self.services = Gauge("dockrev_services", "Services by state", ["state"], registry=self.registry)
+        self.last_check = Gauge(
+            "dockrev_last_check_timestamp_seconds",
+            "When services were last checked; NaN if never",
+            registry=self.registry,
+        )
+        self.measures: list[Callable[[], Awaitable[None]]] = []
+        """What rooms have asked before their numbers are read."""
 
     def observe_registry(self, host: str, method: str, kind: str, outcome: str, seconds: float) -> None:
         """Hook for the registry client: one request ended."""

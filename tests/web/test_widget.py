@@ -128,3 +128,20 @@ async def test_it_is_cheap_however_many_services_there_are(api: Api) -> None:
     with counted() as many:
         assert (await asked(api))["unknown"] == 200
     assert len(many) == len(few), many
+
+
+async def test_metrics_have_the_same_states(api: Api) -> None:
+    await api.set(FAR, candidate_arch_match="mismatch")
+    told = (await api.client.get("/metrics")).text
+    assert 'dockrev_services{state="arch_mismatch"} 1.0' in told
+    assert 'dockrev_services{state="ok"} 1.0' in told
+    assert 'dockrev_services{state="unknown"} 0.0' in told
+    (checked,) = (line for line in told.splitlines() if line.startswith("dockrev_last_check_timestamp_seconds "))
+    assert float(checked.split()[1]) == NOW.timestamp()
+
+
+async def test_metrics_of_what_nobody_looked_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        told = (await client.get("/metrics")).text
+    assert "dockrev_services{" not in told, "no zeros while nothing is known"
+    assert "dockrev_last_check_timestamp_seconds NaN" in told

@@ -52,6 +52,8 @@ async def metrics(
         metrics.event_clients.labels(name).set(number)
     metrics.queue_depth.labels("inference").set(inference.queue.counts()[0])
     metrics.engine_up.set(1 if runtime.engine.connected else 0)
+    for measure in metrics.measures:
+        await measure()
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

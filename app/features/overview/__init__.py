@@ -9,6 +9,7 @@ from app.core.clock import Clock
 from app.core.events import EventBus
 from app.core.feature import Container, Feature, NavItem
 from app.core.jobs import JobEngine
+from app.core.metrics import Metrics
 from app.core.web.assets import Assets
 from app.core.web.presentation import install
 from app.core.web.view import Pages
@@ -70,7 +71,9 @@ def _setup(container: Container) -> None:
     reads = container.get(JobReads)
     container.put(PageStream, PageStream(container.get(EventBus), jobs, reads, frames, pages))
     catalog, clock = container.get(Catalog), container.get(Clock)
-    container.put(Widget, Widget(catalog, runtime, jobs.store, clock, settings.effective_version))
+    counts = container.put(Widget, Widget(catalog, runtime, jobs.store, clock, settings.effective_version))
+    metrics = container.get(Metrics)
+    metrics.measures.append(lambda: counts.measure(metrics))
     container.put(
         Overview,
         Overview(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from math import nan
 
 from litestar import get
 from litestar.di import NamedDependency
 
 from app.core.clock import Clock
 from app.core.jobs import JobFilter, JobStatus, JobStore
+from app.core.metrics import Metrics
 from app.core.web.schema import ApiModel
 from app.features.catalog import Catalog, Known
 from app.features.catalog.schemas import ServiceState
@@ -73,6 +75,18 @@ class Widget:
             version=self._version,
             as_of=now,
         )
+
+    async def measure(self, metrics: Metrics) -> None:
+        """The states of services for Prometheus; where nobody looked yet there are no series rather than zeros."""
+        known = await self._catalog.counted()
+        seen = self._catalog.seen(known).values()
+        metrics.services.clear()
+        if await self._found(known):
+            states = Counter(one.state for one in seen)
+            for state in ServiceState:
+                metrics.services.labels(state.value).set(states[state])
+        times = [one.record.checked_at.timestamp() for one in seen if one.record and one.record.checked_at]
+        metrics.last_check.set(max(times, default=nan))
 
     async def _found(self, known: Known) -> bool:
         """Whether it is known what there is: nothing found counts only after somebody looked."""
