@@ -1,0 +1,103 @@
+"""Every curl line of docs/api.md, run by curl against the application with no engine near and a GitHub of its own.
+
+The recipes above those lines run on a real engine, in `lab/test_api_recipes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uvicorn
+
+from app.core.db import Database
+from app.core.jobs import Job, JobStatus
+from app.features.versions.models import ServiceVersion
+from tests.fakes.github import TOKEN
+from tests.web.hooks_house import NOW, SECRET, STACK, WEB, House, house
+
+DOC: Final = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+JOB: Final = "job_01JT5N3V0QZ8R6W2M4K7C9D1EA"
+DIGEST: Final = "sha256:" + "a" * 64
+LATER: Final = ("/versions", "/digest-tags-snapshot")  # 202 until something is known; all others answer 200
+STREAM_SECONDS: Final = "1"
+
+
+def lines() -> list[str]:
+    """The commands of the last block, each with its continuation; quotes may go over several lines."""
+    block = DOC.read_text(encoding="utf-8").partition("## The rest, line by line")[2]
+    found, open_line = [], ""
+    for line in block.partition("```sh\n")[2].partition("\n```")[0].splitlines():
+        if not open_line and (not line or line.startswith("#")):
+            continue
+        open_line += line + "\n"
+        if open_line.count("'") % 2 == 0 and not line.endswith("\\"):
+            found.append(open_line.strip())
+            open_line = ""
+    assert not open_line, "a quote that is not closed"
+    return found
+
+
+async def fill(built: House) -> None:
+    """What the lines name."""
+    job = Job(
+        id=JOB, type="check", scope="all", status=JobStatus.SUCCESS, created_by="a", reason="ui", created_at=NOW,
+        finished_at=NOW,
+    )  # fmt: skip
+    known = ServiceVersion(
+        service_id=WEB, image_ref="ghcr.io/acme/web:1", image_repo="ghcr.io/acme/web", image_tag="1",
+        current_digest=DIGEST, checked_at=NOW,
+    )  # fmt: skip
+    async with built.container.get(Database).transaction() as session:
+        session.add(job)
+        session.add(known)
+
+
+async def asked(command: str, url: str) -> tuple[str, str]:
+    """Status and answer of one line, as a shell and curl make them of it."""
+    for placeholder, value in (
+        ("stk_01J…", STACK), ("svc_01J…", WEB), ("job_01J…", JOB), ("sha256:…", DIGEST), ("github_pat_…", TOKEN),
+    ):  # fmt: skip
+        command = command.replace(placeholder, value)
+    assert "…" not in command, f"a placeholder that this test does not know: {command}"
+    limited = command.replace("curl ", r"curl -s -w '\n%{http_code}' --max-time 20 ", 1)
+    if " -N " in command:
+        limited = limited.replace("--max-time 20", f"--max-time {STREAM_SECONDS}")
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-uc", limited, stdout=asyncio.subprocess.PIPE,
+        env={"D": url, "SECRET": SECRET, "PATH": "/usr/local/bin:/usr/bin:/bin", "no_proxy": "*"},
+    )  # fmt: skip
+    said, _ = await shell.communicate()
+    answer, _, status = said.decode().rpartition("\n")
+    return status, answer
+
+
+async def test_every_line_is_answered_as_documented(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("the lines are for curl, and this machine has none")
+    async with house(tmp_path) as built:
+        await fill(built)
+        app = built.client._transport.app  # type: ignore[attr-defined]
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+        )
+        serving = asyncio.ensure_future(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+            for command in lines():
+                wanted = ("200", "202") if any(part in command for part in LATER) else ("200",)
+                assert (got := await asked(command, url))[0] in wanted, f"{command}: {got}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def test_there_are_lines() -> None:
+    found = lines()
+    assert len(found) > 20
+    assert all(line.startswith("curl ") or line == "D=http://127.0.0.1:50883" for line in found), found
