@@ -29,7 +29,7 @@ async def make(request: AnyRequest, tokens: Tokens, wanted: schemas.TokenInput) 
     """A token for who asks."""
     identity, own = identity_of(request), token_of(request)
     by = identity.principal if identity else "unknown"
-    remark(request, label=" ".join(wanted.name.split())[:60], scope=wanted.scope.value)
+    remark(request, kind="token", label=" ".join(wanted.name.split())[:60], scope=wanted.scope.value)
     token, text = await tokens.create(
         wanted.name, wanted.scope, wanted.expires_in_days, by, own.expires_at if own else None
     )

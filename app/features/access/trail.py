@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlmodel import col, select
@@ -68,7 +68,7 @@ def _moment(field: str, text: str, day: timedelta) -> datetime | None:
         moment = datetime.fromisoformat(text)
         if len(text) <= 10:
             moment += day
-        return moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_TIME)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_TIME)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidArgument(
             f"{field} must be a day like 2026-05-01 or a time like 2026-05-01T10:00:00Z", details={"field": field}

@@ -1,0 +1,257 @@
+"""The audit trail on the whole application: what is recorded, of whom, how it is read, what cannot be done to it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.clock import LOCAL_TIME
+from app.core.jobs import JobEngine, NewJob
+from app.features.access import acts
+from app.features.access.ledger import Ledger
+from tests.web.test_contract import BODIES, JOB, STK, SVC, error, running
+from tests.web.test_pages import BROWSER
+from tests.web.test_routes_walk import routes
+from tests.web.test_tokens_api import Moving, bearer, client_of, made, running_at
+
+NAMES = {
+    "{stack_id}": STK, "{service_id}": SVC, "{job_id}": JOB, "{backup_id}": "bkp_1", "{project}": "demo",
+    "{token_id}": "tok_1", "{rule_id}": "ign_1", "{identifier}": "d1", "{owner}": "acme", "{repo}": "web",
+    "{channel}": "email", "{card}": "backups", "{action}": "archive",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(tmp_path, webhook_secret="s3cret") as (_, client):
+        yield client
+
+
+async def events(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
+    """Newest first."""
+    answer = await client.get("/api/audit", params=query)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["events"]
+    return found
+
+
+def filled(template: str) -> str:
+    for name, value in NAMES.items():
+        template = template.replace(name, value)
+    return template
+
+
+async def test_every_route_that_changes_something_leaves_a_row(api: httpx.AsyncClient, tmp_path: Path) -> None:
+    there = {f"{method} {path}" for method, path, _ in routes(tmp_path)}
+    await api.get("/settings", headers=BROWSER)
+    expected = set()
+    for key in sorted(there & {*acts.API, *acts.FORMS, *acts.PUBLIC}):
+        method, template = key.split(" ")
+        path = filled(template)
+        form = {"csrf": api.cookies["dockrev_csrf"]}
+        before = {event["id"] for event in await events(api)}
+        answer = await (
+            api.request(method, path, json=BODIES.get(path, {}))
+            if path.startswith("/api/")
+            else api.request(method, path, data=form, headers={**BROWSER, "Sec-Fetch-Site": "same-origin"})
+        )
+        new = [event for event in await events(api) if event["id"] not in before]
+        action = acts.act(method, template, {"action": "archive"}).action
+        repeated = (answer.status_code, action) in expected
+        assert action in {event["action"] for event in new} or repeated, (key, answer.status_code, answer.text)
+        for event in new:
+            if event["action"] == action:
+                assert (event["outcome"] == "ok") is (answer.status_code < 400), (key, answer.status_code, event)
+                assert event["at"] and event["address"] == "127.0.0.1"
+                assert event["means"] == ("anonymous" if key not in acts.PUBLIC else acts.PUBLIC[key][1])
+        expected.add((answer.status_code, action))
+    told = {event["action"] for event in await events(api, limit="200")}
+    assert len(told) > 35
+
+
+async def test_who_did_what_with_which_means_and_how_it_ended(tmp_path: Path) -> None:
+    async with running(tmp_path, auth_allowed_user="alice") as (_, client):
+        alice = {"X-Forwarded-User": "alice", "X-Forwarded-For": "192.168.1.20"}
+        body = {"name": "ci", "scope": "check"}
+        text = (await client.post("/api/tokens", json=body, headers=alice)).json()["value"]
+        job_id = (await client.post("/api/discovery/scan", headers=bearer(text))).json()["jobId"]
+        await client.post("/api/updates", headers=bearer(text), json={})
+        await client.post("/api/updates", headers=alice, json={"scope": "service"})
+        await client.get("/api/audit", headers=bearer(text))
+        await client.get("/api/stacks", headers=alice)
+        found = (await client.get("/api/audit", headers=alice)).json()["events"]
+        told = [(e["principal"], e["means"], e["action"], e["outcome"], e.get("code"), e["address"]) for e in found]
+        assert told == [
+            ("token:ci", "token", "token.refused", "refused", "forbidden", "127.0.0.1"),
+            ("alice", "proxy", "update.start", "refused", "invalid_argument", "192.168.1.20"),
+            ("token:ci", "token", "update.start", "refused", "forbidden", "127.0.0.1"),
+            ("token:ci", "token", "discovery.start", "ok", None, "127.0.0.1"),
+            ("alice", "proxy", "token.create", "ok", None, "192.168.1.20"),
+        ]
+        refused, scan, token = found[0], found[3], found[4]
+        assert refused["details"] == {"method": "GET", "path": "/api/audit"}
+        assert scan["jobId"] == job_id and scan["objectKind"] == "all" and scan["details"] == {"job": "discovery"}
+        assert token["objectLabel"] == "ci" and token["objectId"].startswith("tok_") and token["objectKind"] == "token"
+        assert token["details"]["scope"] == "check" and text[-40:] not in str(found)
+
+
+async def test_a_refusal_by_what_runs_names_its_code(api: httpx.AsyncClient) -> None:
+    await made(api, "twice")
+    await api.post("/api/tokens", json={"name": "twice", "scope": "read"})
+    [again, first] = await events(api, action="token.create")
+    assert (again["outcome"], again["code"], again["objectLabel"]) == ("refused", "conflict", "twice")
+    assert first["outcome"] == "ok"
+    await api.post(f"/api/stacks/{STK}/archive")
+    [gone] = await events(api, action="stack")
+    assert (gone["action"], gone["objectId"], gone["code"]) == ("stack.archive", STK, "not_found")
+
+
+async def test_forms_of_other_sites_are_recorded(api: httpx.AsyncClient) -> None:
+    await api.post("/checks", data={"scope": "all"}, headers={**BROWSER, "Sec-Fetch-Site": "cross-site"})
+    [refused] = await events(api)
+    assert (refused["action"], refused["code"], refused["principal"]) == ("check.start", "forbidden", "")
+
+
+async def test_a_webhook_has_a_means_of_its_own(api: httpx.AsyncClient) -> None:
+    secret = {"X-Dockrev-Webhook-Secret": "s3cret"}
+    answer = await api.post("/api/webhooks/trigger", json={"action": "check", "scope": "all"}, headers=secret)
+    await api.post("/api/webhooks/trigger", json={"action": "check"}, headers={"X-Dockrev-Webhook-Secret": "no"})
+    [refused, told] = await events(api, means="webhook")
+    assert told["action"] == "webhook.trigger" and told["principal"] == "webhook" and told["outcome"] == "ok"
+    assert told["jobId"] in answer.text
+    assert refused["code"] == "unauthorized" and refused["principal"] == "" and "s3cret" not in str(refused)
+
+
+async def test_jobs_that_start_by_themselves_are_recorded_but_not_those_that_only_look(tmp_path: Path) -> None:
+    async with running(tmp_path) as (app, client):
+        jobs = app.state["container"].get(JobEngine)
+        check = await jobs.submit(NewJob("check", "all", "schedule", "schedule"))
+        await jobs.submit(NewJob("runtime_scan", "all", "system", "schedule"))
+        [told] = await events(client)
+        assert (told["action"], told["means"], told["principal"], told["jobId"]) == (
+            "check.start", "schedule", "schedule", check,
+        )  # fmt: skip
+
+
+async def test_knocking_all_night_leaves_a_few_rows(tmp_path: Path) -> None:
+    moving = Moving()
+    async with running_at(tmp_path, moving, auth_allowed_user="alice", api_failed_token_limit=10) as (app, client):
+        alice = {"X-Forwarded-User": "alice"}
+        async with client_of(app, "203.0.113.9") as knocker:
+            for _ in range(30):
+                await knocker.get("/api/stacks", headers=bearer("dkr_no"))
+                await knocker.get("/", headers=BROWSER)
+        found = (await client.get("/api/audit", headers=alice)).json()["events"]
+        assert sorted(event["action"] for event in found) == ["login.refused", "rate.limited", "token.refused"]
+        assert {event["address"] for event in found} == {"203.0.113.9"}
+        assert {event["details"].get("reason") for event in found} == {"token_invalid", "identity_missing", None}
+        moving.on(hours=2)
+        ledger = app.state["container"].get(Ledger)
+        for event in ledger._repeats.over():
+            ledger._append(event)
+        found = (await client.get("/api/audit", headers=alice)).json()["events"]
+        repeated = {event["action"]: event["details"]["repeated"] for event in found if "repeated" in event["details"]}
+        assert repeated == {"login.refused": 29, "token.refused": 9, "rate.limited": 19}
+
+
+async def test_filters_and_pages(api: httpx.AsyncClient) -> None:
+    for number in range(7):
+        await made(api, f"token {number}")
+    await api.post("/api/tokens", json={"name": "", "scope": "read"})
+    assert len(await events(api)) == 8
+    assert len(await events(api, outcome="ok")) == 7 and len(await events(api, outcome="refused")) == 1
+    assert len(await events(api, action="token")) == 8 and not await events(api, action="tok")
+    assert len(await events(api, principal="anon")) == 8 and not await events(api, principal="a%n")
+    assert len(await events(api, means="anonymous")) == 8 and not await events(api, means="github")
+    today = (await events(api))[0]["at"]
+    day = datetime.fromisoformat(today).astimezone(LOCAL_TIME).date().isoformat()
+    assert len(await events(api, since=day, until=day)) == 8, "a day alone is the whole day, here"
+    assert not await events(api, since="2999-01-01") and not await events(api, until="2001-01-01")
+    assert [event["at"] for event in await events(api, since=today)] == [today]
+    seen: list[int] = []
+    cursor = ""
+    for _ in range(4):
+        page = (await api.get("/api/audit", params={"limit": "3", "cursor": cursor})).json()
+        seen += [event["id"] for event in page["events"]]
+        if not (cursor := page.get("nextCursor", "")):
+            break
+    assert seen == sorted(seen, reverse=True) and len(seen) == len(set(seen)) == 8
+    shown = await api.get("/settings/audit", params={"outcome": "refused"}, headers=BROWSER)
+    assert shown.status_code == 200 and shown.text.count('id="e-') == 1 and "Show everything" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"means": "magic"}, "means"), ({"outcome": "maybe"}, "outcome"), ({"since": "yesterday"}, "since"),
+        ({"until": "2026-13-01"}, "until"), ({"cursor": "x"}, "cursor"), ({"cursor": "-1"}, "cursor"),
+        ({"limit": "0"}, "limit"), ({"limit": "201"}, "limit"), ({"since": "9999-12-31T23:59:59-23:00"}, ""),
+    ],
+)  # fmt: skip
+async def test_filters_that_cannot_be(api: httpx.AsyncClient, query: dict[str, str], field: str) -> None:
+    answer = await api.get("/api/audit", params=query)
+    if field:
+        assert answer.status_code == 400 and error(answer)["details"]["field"] == field
+    else:
+        assert answer.status_code < 500
+
+
+async def test_the_export_is_whole_and_holds_no_formulas(api: httpx.AsyncClient) -> None:
+    for name in ('=HYPERLINK("http://evil")', "+1", "-2", "@cmd", 'a,"b"'):
+        await made(api, name)
+    answer = await api.get("/api/audit/export", params={"action": "token.create"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8" and answer.headers["cache-control"] == "no-store"
+    named = answer.headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="dockrev-audit-\d{4}-\d\d-\d\d\.csv"', named)
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    labels = [row["object_label"] for row in rows]
+    assert labels == ['a,"b"', "'@cmd", "'-2", "'+1", '\'=HYPERLINK("http://evil")']
+    for row in rows:
+        assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert (await api.get("/api/audit/export?outcome=maybe")).status_code == 400
+
+
+async def test_more_than_one_piece_is_exported(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        with closing(sqlite3.connect(tmp_path / "d.sqlite3")) as connection, connection:
+            connection.executemany(
+                "INSERT INTO audit_events (at, principal, means, address, action, outcome, details_json)"
+                " VALUES ('2026-01-01T00:00:00.000000Z', 'a', 'proxy', '', 'check.start', 'ok', '{}')",
+                [()] * 1203,
+            )
+        lines = (await client.get("/api/audit/export")).text.splitlines()
+        assert len(lines) == 1204 and len(set(lines)) == 1204
+
+
+async def test_a_locked_database_fails_no_request_and_loses_no_event(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        await events(client)
+        path = tmp_path / "d.sqlite3"
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+            began = asyncio.get_running_loop().time()
+            answer = await client.post("/api/updates", json={"scope": "nothing"})
+            assert answer.status_code == 400
+            assert asyncio.get_running_loop().time() - began < 2, "the request does not wait for the trail"
+            await asyncio.sleep(6)  # longer than SQLite waits for a lock
+            other.execute("ROLLBACK")
+        [told] = await events(client)
+        assert told["action"] == "update.start"
+
+
+async def test_reading_leaves_nothing(api: httpx.AsyncClient) -> None:
+    for path in ("/", "/settings/audit", "/settings/tokens", "/api/stacks", "/api/nothing", "/api/jobs/job_none"):
+        await api.get(path, headers=BROWSER)
+    await api.put("/api/stacks", json={})
+    assert await events(api) == []
