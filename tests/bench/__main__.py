@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bench import checks, fanout, many, starting, updating
+from tests.bench import checks, fanout, many, selfupgrade, starting, updating
 from tests.bench.figures import Figure, markdown, plain, put_between_marks
 from tests.lab.errors import LabError, LabUnavailable
 from tests.lab.faults import FaultProxy
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Lab], list[Figure]]] = {
     "many": lambda lab: _many(lab),
     "update": updating.figures,
     "fanout": fanout.figures,
+    "selfupgrade": selfupgrade.figures,
 }
 
 
