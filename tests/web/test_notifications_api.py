@@ -177,7 +177,7 @@ async def test_a_test_that_cannot_be(api: httpx.AsyncClient, body: Any, field: s
 async def test_every_channel_is_tested_while_it_is_off(tmp_path: Path) -> None:
     with HttpEnd() as hook, HttpEnd() as bot, HttpEnd(default=(201, b"")) as service, MailEnd(tmp_path) as mail:
         phone = Phone(service)
-        settings = {"telegram_api_url": bot.url, "push_allowed_origins": service.url}
+        settings: dict[str, Any] = {"telegram_api_url": bot.url, "push_allowed_origins": service.url}
         async with running(tmp_path, **settings) as (_, api):
             from app.adapters.notify import generate_keys
 
