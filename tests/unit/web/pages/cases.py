@@ -11,11 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.web.assets import Assets
 from app.core.web.presentation import install
+from app.features.access.page_schemas import AuditQuery, TokensPage
 from app.features.catalog import plan_schemas as p
 from app.features.catalog import schemas as c
 from app.features.jobs import schemas as j
 from app.features.versions import page_schemas as v
-from tests.unit.web.pages import base, catalog, hostile, jobs, notifications, overview, settings
+from tests.unit.web.pages import access, base, catalog, hostile, jobs, notifications, overview, settings
 from tests.unit.web.pages.base import EVIL, NOW
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -56,11 +57,23 @@ _INFERENCE, _UPDATE, _REFUSED = (
 )
 
 _SETTINGS, _DEPLOY = "settings/settings.html", "deploy/deploy_check.html"
+_TOKENS, _AUDIT = "access/token_list.html", "access/audit_list.html"
 
 CASES: dict[str, Case] = {
     "settings": Case(_SETTINGS, lambda: {"page": settings.settings_page()}),
     "settings refused": Case(_SETTINGS, lambda: {"page": settings.settings_refused()}),
     "settings hostile": Case(_SETTINGS, lambda: {"page": settings.settings_hostile()}),
+    "tokens": Case(_TOKENS, lambda: {"page": access.tokens()}),
+    "tokens empty": Case(_TOKENS, lambda: {"page": TokensPage(tokens=[], sections=access.SECTIONS)}),
+    "tokens hostile": Case(_TOKENS, lambda: {"page": access.tokens_hostile()}),
+    "token made": Case("access/token_made.html", lambda: {"page": access.made()}),
+    "token revoke hostile": Case(
+        "access/token_revoke.html", lambda: {"page": access.revoke(name=EVIL, created_by=EVIL)}
+    ),
+    "audit": Case(_AUDIT, lambda: {"page": access.audit()}),
+    "audit empty": Case(_AUDIT, lambda: {"page": access.audit(events=[], next_cursor=None)}),
+    "audit missed": Case(_AUDIT, lambda: {"page": access.audit(events=[], query=AuditQuery(means="github"))}),
+    "audit hostile": Case(_AUDIT, lambda: {"page": access.audit_hostile()}),
     "deploy check": Case(_DEPLOY, lambda: {"page": settings.deploy_page()}),
     "deploy check hostile": Case(_DEPLOY, lambda: {"page": settings.deploy_hostile()}),
     "overview": Case(_OVERVIEW, lambda: {"page": overview.overview()}),
