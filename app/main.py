@@ -32,6 +32,7 @@ from app.core.web.problems import HANDLERS
 from app.core.web.static import static_handler
 from app.core.web.view import Pages
 from app.installed import INSTALLED
+from app.openapi import HANDLERS as REFERENCE
 from app.openapi import openapi_config
 from app.settings import Settings, project_root
 
@@ -81,6 +82,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         route_handlers=[
             *(handler for feature in features for handler in (*feature.handlers, *feature.placed(container))),
             static_handler(container.get(Assets)),
+            *REFERENCE,
         ],
         lifespan=[lambda app: _lifespan(app, container, features)],
         guards=[require_same_site, require_identity],

@@ -73,6 +73,8 @@ ROUTES = [
     ("GET", "/api/github-packages/webhook/deliveries/events", "forward"),
     ("GET", "/metrics", "forward"),
     ("GET", "/schema", "forward"),
+    ("GET", "/reference", "forward"),
+    ("GET", "/reference/jobs", "forward"),
     ("GET", "/", "forward"),
     ("GET", "/services", "forward"),
     ("GET", f"/services/{STK}/{SVC}", "forward"),
