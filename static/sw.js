@@ -1,8 +1,37 @@
-// Turns pushes into notifications. It answers no request: what Dockrev shows is never from yesterday.
+// Turns pushes into notifications and the app's badge, and answers when Dockrev cannot be reached: with a page that says
+// so and what was known when. Nothing of what Dockrev says is kept here: what it shows is never from yesterday.
 const ICON = "/static/icons/app-192.png";
+const OFFLINE = "/offline";
+const SHELL = `dockrev-${globalThis.DOCKREV_SHELL ?? "shell"}`; // the version comes with the file: a new one is a new cache
 
-self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+const fill = async () => {
+  const answer = await fetch(OFFLINE, { cache: "no-store", credentials: "same-origin" });
+  if (!answer.ok || answer.redirected) throw new Error(`the offline page was answered with ${answer.status}`);
+  const html = await answer.clone().text();
+  const needed = new Set(Array.from(html.matchAll(/(?:href|src)="(\/static\/[^"#]+)/g), ([, address]) => address));
+  const cache = await caches.open(SHELL);
+  await cache.addAll([...needed]);
+  await cache.put(OFFLINE, answer);
+};
+
+self.addEventListener("install", (event) => {
+  self.skipWaiting(); // no page depends on which of the workers answers
+  event.waitUntil(fill());
+});
+self.addEventListener("activate", (event) => event.waitUntil((async () => {
+  for (const name of await caches.keys()) if (name.startsWith("dockrev-") && name !== SHELL) await caches.delete(name);
+  await self.clients.claim();
+})()));
+self.addEventListener("message", (event) => { if (event.data === "SKIP_WAITING" || event.data?.type === "SKIP_WAITING") self.skipWaiting(); });
+
+const kept = async (request) => (await (await caches.open(SHELL)).match(request)) ?? Response.error();
+self.addEventListener("fetch", (event) => {
+  const { request } = event, address = new URL(request.url);
+  if (request.method !== "GET" || address.origin !== location.origin) return;
+  if (request.mode === "navigate") event.respondWith(fetch(request).catch(() => kept(OFFLINE)));
+  // what the offline page needs; the address holds the hash of the content
+  else if (address.pathname.startsWith("/static/") && address.searchParams.has("v")) event.respondWith(fetch(request).catch(() => kept(request)));
+});
 
 // A push is JSON with title, body and url; anything else is shown as it stands.
 const read = (data) => {
@@ -15,11 +44,18 @@ const read = (data) => {
 };
 const words = (value) => (typeof value === "string" ? value : "");
 
+// The badge of the app: updates that wait. A push that does not know the number leaves it as it is.
+const badge = async ({ updatesWaiting, unreadCount }) => {
+  const count = Number.isInteger(updatesWaiting) ? updatesWaiting : unreadCount;
+  if (!Number.isInteger(count) || count < 0) return;
+  try { await (count ? self.navigator.setAppBadge?.(count) : self.navigator.clearAppBadge?.()); } catch { /* the notification matters more */ }
+};
+
 self.addEventListener("push", (event) => {
   const push = read(event.data);
   const options = { body: words(push.body), icon: ICON, data: { url: words(push.url) || words(push.data?.url) } };
   if (words(push.notificationId)) options.tag = `dockrev-${push.notificationId}`; // sent again, it replaces itself
-  event.waitUntil(self.registration.showNotification(words(push.title) || "Dockrev", options));
+  event.waitUntil(Promise.all([self.registration.showNotification(words(push.title) || "Dockrev", options), badge(push)]));
 });
 
 self.addEventListener("notificationclick", (event) => {

@@ -3,14 +3,19 @@
   const dialog = document.getElementById("dialog");
   let opener = null;
 
+  const show = (href, from, link) => {
+    opener = dialog.open ? opener : from;
+    link?.setAttribute("aria-busy", "true");
+    htmx.ajax("GET", href, { target: "#dialog", swap: "innerHTML", source: dialog }).finally(() => link?.removeAttribute("aria-busy"));
+  };
+  document.addEventListener("dockrev-sheet", ({ detail }) => show(detail.href, detail.opener));
+
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[data-sheet]");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
       event.preventDefault();
       if (link.getAttribute("aria-busy") === "true") return;
-      opener = dialog.open ? opener : link;
-      link.setAttribute("aria-busy", "true");
-      htmx.ajax("GET", link.getAttribute("href"), { target: "#dialog", swap: "innerHTML", source: dialog }).finally(() => link.removeAttribute("aria-busy"));
+      show(link.getAttribute("href"), link, link);
       return;
     }
     const close = event.target.closest?.("[data-close]");
@@ -28,8 +33,8 @@
   dialog.addEventListener("close", () => {
     dialog.replaceChildren();
     // after a morph the opener may be another node with the same address
-    const back = opener?.isConnected ? opener : opener && document.querySelector(`a[data-sheet][href="${CSS.escape(opener.getAttribute("href"))}"]`);
-    back?.focus();
+    const back = opener?.isConnected ? opener : opener?.matches("a[data-sheet]") && document.querySelector(`a[data-sheet][href="${CSS.escape(opener.getAttribute("href"))}"]`);
+    if (back) back.focus();
     opener = null;
   });
 

@@ -98,6 +98,7 @@
 
     #tell(name, data, lastEventId = "") {
       if (name === "resync_required") { resync(); return; }
+      if (name === "services-changed") document.dispatchEvent(new CustomEvent("dockrev-changed"));
       const event = new MessageEvent(name, { data, lastEventId });
       for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(event);
     }

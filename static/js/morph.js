@@ -18,7 +18,7 @@
       if (old.tagName === "TIME" && fresh.tagName === "TIME" && old.dateTime === fresh.dateTime && old.dataset.fmt === fresh.dataset.fmt) return false;
       if (old.tagName === "DIALOG" && old.open) return false;
       if (old.matches("[data-log] > ol")) return false; // lines come by themselves
-      if (old.matches("[data-card-state], [data-push], [data-here], [data-asked]")) return false; // told by the browser, or asked for
+      if (old.matches("[data-card-state], [data-push], [data-here], [data-asked], [data-install]")) return false; // told by the browser, or asked for
       if (old.matches("[data-logbar]") && fresh.querySelector("[data-following]")) return false; // in the reader's hands
       if (dirty(old)) return false;
       if ("row" in old.dataset && sign(old) !== sign(fresh)) changed.add(old);

@@ -18,7 +18,19 @@ SHEETS: Final = (
     "css/layout.css",
     *(
         f"css/components/{name}.css"
-        for name in ("controls", "filters", "table", "rail", "timeline", "log", "notices", "facts", "forms", "overlays")
+        for name in (
+            "controls",
+            "filters",
+            "table",
+            "rail",
+            "timeline",
+            "log",
+            "notices",
+            "facts",
+            "forms",
+            "overlays",
+            "palette",
+        )
     ),
     "css/state.css",
 )
@@ -28,7 +40,10 @@ SCRIPTS: Final = (
     "js/line.js",
     "js/live.js",  # before the extension that asks it for the stream
     "vendor/htmx-ext-sse-2.2.4.min.js",
-    *(f"js/{name}.js" for name in ("morph", "times", "dialogs", "forms", "cards", "log", "own")),
+    *(
+        f"js/{name}.js"
+        for name in ("morph", "times", "dialogs", "forms", "cards", "log", "own", "palette", "keys", "pwa")
+    ),
 )
 WORKER: Final = ("js/line.js", "js/stream.js")
 BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS, "stream.js": WORKER}

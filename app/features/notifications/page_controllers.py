@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from app.core.errors import NotFound
 from app.core.web.answers import Toast, done
 from app.core.web.assets import Assets
 from app.core.web.forms import parse, read_form
-from app.core.web.view import Pages, View
+from app.core.web.view import HTML, Pages, View
 from app.features.notifications import schemas
 from app.features.notifications.devices import Devices
 from app.features.notifications.page_schemas import NotificationsPage
@@ -171,11 +172,23 @@ def _asset(request: AnyRequest, assets: Assets, name: str) -> Response[bytes]:
 
 
 @get("/sw.js", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
-def service_worker(request: AnyRequest, assets: NamedDependency[Assets]) -> Response[bytes]:
-    """At the root, since a worker serves what lies below its address."""
-    answer = _asset(request, assets, "sw.js")
-    answer.headers["Service-Worker-Allowed"] = "/"
-    return answer
+def service_worker(
+    request: AnyRequest, assets: NamedDependency[Assets], pages: NamedDependency[Pages]
+) -> Response[bytes]:
+    """At the root, since a worker serves what lies below its address. It is another one whenever the shell is."""
+    shell = hashlib.sha256(pages.render("offline.html").encode()).hexdigest()[:12]  # names its parts by their hashes
+    content = f'self.DOCKREV_SHELL = "{shell}";\n'.encode() + assets.get("sw.js").content
+    tag = f'"{hashlib.sha256(content).hexdigest()[:8]}"'
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "Service-Worker-Allowed": "/"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers, media_type="text/javascript")
+    return Response(content, headers=headers, media_type="text/javascript")
+
+
+@get("/offline", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+def offline_page(pages: NamedDependency[Pages]) -> Response[bytes]:
+    """What the service worker keeps for when nothing answers. It knows nobody and tells nothing by itself."""
+    return Response(pages.render("offline.html").encode(), media_type=HTML, headers={"Cache-Control": "no-cache"})
 
 
 @get("/manifest.webmanifest", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
@@ -192,5 +205,6 @@ HANDLERS = (
     keys_make,
     device_remove,
     service_worker,
+    offline_page,
     manifest,
 )

@@ -16,7 +16,7 @@ from app.core.web.view import Pages
 from app.features.backups import Backups
 from app.features.catalog import Catalog
 from app.features.jobs import JobReads
-from app.features.overview import actions, controllers, stream
+from app.features.overview import actions, controllers, palette, stream
 from app.features.overview.frames import Frames
 from app.features.overview.service import Overview
 from app.features.overview.stream import PageStream
@@ -92,6 +92,14 @@ def _setup(container: Container) -> None:
 FEATURE = Feature(
     name="overview",
     setup=_setup,
-    handlers=(controllers.overview_page, controllers.index_page, stream.page_events, widget, *actions.HANDLERS),
+    handlers=(
+        controllers.overview_page,
+        controllers.index_page,
+        stream.page_events,
+        widget,
+        palette.palette_places,
+        palette.check_new,
+        *actions.HANDLERS,
+    ),
     provides={"pages": Pages, "overview": Overview, "page_stream": PageStream, "widget": Widget},
 )
