@@ -170,6 +170,8 @@ class Settings(AccessSettings):
     api_failed_token_limit: int = Field(20, ge=1, le=1000)
     audit_retention_days: int = Field(365, ge=1, le=3650)
     audit_max_rows: int = Field(100_000, ge=1000, le=10_000_000)
+    passkeys: bool = False
+    passkeys_origin: str | None = None
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     sandbox: bool = False
 
@@ -194,6 +196,15 @@ class Settings(AccessSettings):
         if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
             raise ValueError("must be an http or https URL")
         return value
+
+    @field_validator("passkeys_origin")
+    @classmethod
+    def _passkeys_origin(cls, value: str | None) -> str | None:
+        parts = urlsplit((value or "").strip().rstrip("/"))
+        local = (parts.hostname or "").split(".")[-1] == "localhost"
+        if value and (not parts.hostname or parts.path or (parts.scheme != "https" and not local)):
+            raise ValueError("must be Dockrev's own https address without a path, like https://dockrev.example.com")
+        return f"{parts.scheme}://{parts.netloc}" if value else None
 
     @field_validator("http_addr")
     @classmethod

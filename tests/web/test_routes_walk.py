@@ -17,7 +17,7 @@ MISROUTED = "/supervisor"  # answers that a proxy sends to the wrong process; no
 
 def routes(tmp_path: Path) -> Iterator[tuple[str, str, bool]]:
     """Method, address, and whether it has means of its own."""
-    app = create_app(Settings(db_path=tmp_path / "d.sqlite3"))
+    app = create_app(Settings(db_path=tmp_path / "d.sqlite3", passkeys=True))
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():

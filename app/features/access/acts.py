@@ -62,6 +62,9 @@ READS: Final[Mapping[str, Scope]] = {  # the other reads need `read`
 PUBLIC: Final[Mapping[str, tuple[str, str]]] = {  # action, and the means of those who come this way
     "POST /api/webhooks/github-packages": ("webhook.github", "github"),
     "POST /api/webhooks/trigger": ("webhook.trigger", "webhook"),
+    "POST /login": ("login.passkey", "passkey"),
+    "POST /login/enrol": ("passkey.enrol", "passkey"),
+    "POST /login/enrol/options": ("passkey.code", "passkey"),
 }
 FORMS: Final[Mapping[str, str]] = {
     "POST /checks": "check.start",
@@ -70,6 +73,7 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /discovery/scan": "discovery.start",
     "POST /ignores/{rule_id}/delete": "rule.delete",
     "POST /queue/{job_id}/stop": "job.stop",
+    "POST /logout": "logout",
     "POST /runtime-scans": "runtime_scan.start",
     "POST /services/{stack_id}/{service_id}/ignores": "rule.create",
     "POST /services/{stack_id}/{service_id}/settings": "service.settings",
@@ -90,6 +94,10 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/notifications/{card}": "notifications.change",
     "POST /settings/notifications/{channel}/forget": "notifications.forget",
     "POST /settings/notifications/{channel}/test": "notifications.test",
+    "POST /settings/passkeys": "passkey.add",
+    "POST /settings/passkeys/sessions/end-others": "session.end",
+    "POST /settings/passkeys/sessions/{session_id}/end": "session.end",
+    "POST /settings/passkeys/{passkey_id}/remove": "passkey.remove",
     "POST /settings/tokens": "token.create",
     "POST /settings/tokens/{token_id}/revoke": "token.revoke",
     "POST /settings/{card}": "settings.change",
@@ -109,7 +117,8 @@ _ENDINGS: Final = frozenset({"archive", "restore"})
 # Names in addresses → kinds of objects; the first one found is what the act was about.
 _KINDS: Final[Mapping[str, str]] = {
     "service_id": "service", "stack_id": "stack", "project": "project", "job_id": "job", "rule_id": "rule",
-    "backup_id": "backup", "token_id": "token", "identifier": "device", "card": "settings", "channel": "channel",
+    "backup_id": "backup", "token_id": "token", "passkey_id": "passkey",
+    "session_id": "session", "identifier": "device", "card": "settings", "channel": "channel",
     "repo": "repository",
 }  # fmt: skip
 

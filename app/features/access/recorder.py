@@ -22,8 +22,10 @@ from app.features.access.models import Outcome
 from app.features.access.tokens import Token
 
 AnyRequest = Request[Any, Any, Any]
-MEANS: Final = ("proxy", "anonymous", "token", "webhook", "github", "schedule", "system", "none")
-_MATCHED: Final = {"user": "proxy", "group": "proxy", "anonymous_dev": "anonymous", "token": "token"}
+MEANS: Final = ("proxy", "passkey", "anonymous", "token", "webhook", "github", "schedule", "system", "none")
+_MATCHED: Final = {
+    "user": "proxy", "group": "proxy", "anonymous_dev": "anonymous", "token": "token", "passkey": "passkey",
+}  # fmt: skip
 _BY_ITSELF: Final = {"schedule": "schedule", "webhook": "webhook", "github": "github"}
 _ONLY_LOOKS: Final = frozenset({"runtime_scan", "discovery"})  # every ten minutes, for ever: no act of anybody
 

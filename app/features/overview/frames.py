@@ -10,7 +10,7 @@ from litestar import Request
 
 from app.core.feature import NavItem
 from app.core.jobs import JobEngine, JobFilter, JobStatus
-from app.core.web.auth import AuthPolicy, identity_of
+from app.core.web.auth import AuthPolicy, Identity, identity_of
 from app.core.web.frame import Frame, NavLink, Pill
 from app.features.stacks import Runtime
 from app.settings import Settings
@@ -67,7 +67,7 @@ class Frames:
                 nav=nav if identity else (),
                 user=identity.user if identity and identity.user else None,
                 person=(identity.name or identity.email) if identity else None,
-                logout_url=self._policy.logout_url if identity and identity.matched_by != "anonymous_dev" else None,
+                logout_url=self._logout(identity),
                 pill=pill,
                 topics=topics,
                 version=self._settings.effective_version,
@@ -75,6 +75,12 @@ class Frames:
         )
         # the engine's complaint tells where it is: nothing for somebody who was not let in
         return frame if identity else replace(frame, engine_error=None, engine_hint="")
+
+    def _logout(self, identity: Identity | None) -> str | None:
+        """Where this person signs out; who came without a name has nowhere to."""
+        if identity is None or identity.matched_by == "anonymous_dev":
+            return None
+        return "/logout" if identity.matched_by == "passkey" else self._policy.logout_url
 
     def _with_banners(self, frame: Frame) -> Frame:
         engine = self._runtime.engine

@@ -14,6 +14,7 @@ ORDER: Final = {
     "instance": ("Instance", "/settings#instance"),
     "notifications": ("Notifications", "/settings/notifications"),
     "github-packages": ("GitHub packages", "/settings/ghcr-webhooks"),
+    "passkeys": ("Passkeys", "/settings/passkeys"),
     "tokens": ("API tokens", "/settings/tokens"),
     "audit": ("Audit", "/settings/audit"),
     "deploy-check": ("Deploy check", "/deploy-check"),

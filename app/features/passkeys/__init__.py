@@ -1,0 +1,67 @@
+"""Passkeys: signing in without a proxy, for one owner; sessions; the code for the first one and for the way back.
+
+Nothing of it is there unless `DOCKREV_PASSKEYS` is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from litestar.types import ControllerRouterHandler
+
+from app.core.background import Background, every
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.feature import Container, Feature
+from app.core.web.around import Around
+from app.core.web.auth import AuthPolicy
+from app.features.passkeys import login_controllers, page_controllers
+from app.features.passkeys.codes import Codes
+from app.features.passkeys.door import Door, renew_cookie
+from app.features.passkeys.keys import Passkeys
+from app.features.passkeys.login import Login
+from app.features.passkeys.sessions import Sessions
+from app.features.preferences import Preferences, Sections
+from app.settings import Settings
+
+__all__ = ["FEATURE"]
+
+PURGE_SECONDS: Final = 3600.0
+
+
+def _setup(container: Container) -> None:
+    settings, db, clock = container.get(Settings), container.get(Database), container.get(Clock)
+    policy, preferences = container.get(AuthPolicy), container.get(Preferences)
+    codes = container.put(Codes, Codes(db, clock))
+    sessions = container.put(Sessions, Sessions(db, clock))
+    keys = container.put(Passkeys, Passkeys(db, clock, codes))
+    door = container.put(Door, Door(sessions, keys, policy, preferences, settings.passkeys_origin))
+    container.put(Login, Login(door, keys, codes, sessions, clock))
+    if settings.passkeys:
+        around = container.get(Around)
+        around.means.append(door)
+        around.before_send.append(renew_cookie)
+        container.get(Sections).add("passkeys")
+
+
+def _handlers(container: Container) -> Sequence[ControllerRouterHandler]:
+    on = container.get(Settings).passkeys
+    return (*login_controllers.HANDLERS, *page_controllers.HANDLERS) if on else ()
+
+
+async def _start(container: Container) -> None:
+    if container.get(Settings).passkeys:
+        background = container.get(Background)
+        await container.get(Codes).announce()
+        background.keep("enrolment code", container.get(Codes).run)
+        background.keep("session clean-up", lambda: every(PURGE_SECONDS, container.get(Sessions).purge))
+
+
+FEATURE = Feature(
+    name="passkeys",
+    setup=_setup,
+    placed=_handlers,
+    provides={"door": Door, "login": Login, "passkeys": Passkeys, "sessions": Sessions, "codes": Codes},
+    start=_start,
+)
