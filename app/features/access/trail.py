@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -142,6 +140,9 @@ def plain(value: Any) -> str:
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> str:
+    import csv  # rare
+    import io
+
     made = io.StringIO()
     csv.writer(made).writerows(rows)
     return made.getvalue()
