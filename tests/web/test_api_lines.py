@@ -6,7 +6,10 @@ The recipes above those lines run on a real engine, in `lab/test_api_recipes.py`
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +29,12 @@ LATER: Final = ("/versions", "/digest-tags-snapshot")  # 202 until something is 
 STREAM_SECONDS: Final = "1"
 
 
-def lines() -> list[str]:
-    """The commands of the last block, each with its continuation; quotes may go over several lines."""
-    block = DOC.read_text(encoding="utf-8").partition("## The rest, line by line")[2]
+def lines(section: str) -> list[str]:
+    """The commands of a section's block, each with its continuation; quotes may go over several lines."""
+    block = DOC.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2]
     found, open_line = [], ""
     for line in block.partition("```sh\n")[2].partition("\n```")[0].splitlines():
-        if not open_line and (not line or line.startswith("#")):
+        if not open_line and (not line or line.startswith(("#", "D="))):
             continue
         open_line += line + "\n"
         if open_line.count("'") % 2 == 0 and not line.endswith("\\"):
@@ -56,7 +59,7 @@ async def fill(built: House) -> None:
         session.add(known)
 
 
-async def asked(command: str, url: str) -> tuple[str, str]:
+async def asked(command: str, url: str, folder: Path, **variables: str) -> tuple[str, str]:
     """Status and answer of one line, as a shell and curl make them of it."""
     for placeholder, value in (
         ("stk_01J…", STACK), ("svc_01J…", WEB), ("job_01J…", JOB), ("sha256:…", DIGEST), ("github_pat_…", TOKEN),
@@ -67,15 +70,17 @@ async def asked(command: str, url: str) -> tuple[str, str]:
     if " -N " in command:
         limited = limited.replace("--max-time 20", f"--max-time {STREAM_SECONDS}")
     shell = await asyncio.create_subprocess_exec(
-        "bash", "-uc", limited, stdout=asyncio.subprocess.PIPE,
-        env={"D": url, "SECRET": SECRET, "PATH": "/usr/local/bin:/usr/bin:/bin", "no_proxy": "*"},
+        "bash", "-uc", limited, stdout=asyncio.subprocess.PIPE, cwd=folder,
+        env={"D": url, **variables, "PATH": "/usr/local/bin:/usr/bin:/bin", "no_proxy": "*"},
     )  # fmt: skip
     said, _ = await shell.communicate()
     answer, _, status = said.decode().rpartition("\n")
     return status, answer
 
 
-async def test_every_line_is_answered_as_documented(tmp_path: Path) -> None:
+@asynccontextmanager
+async def listening(tmp_path: Path) -> AsyncIterator[str]:
+    """The application with what the lines name, on a port of its own."""
     if shutil.which("curl") is None:
         pytest.skip("the lines are for curl, and this machine has none")
     async with house(tmp_path) as built:
@@ -88,16 +93,34 @@ async def test_every_line_is_answered_as_documented(tmp_path: Path) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         try:
-            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            for command in lines():
-                wanted = ("200", "202") if any(part in command for part in LATER) else ("200",)
-                assert (got := await asked(command, url))[0] in wanted, f"{command}: {got}"
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving
 
 
+async def test_every_line_is_answered_as_documented(tmp_path: Path) -> None:
+    async with listening(tmp_path) as url:
+        for command in lines("The rest, line by line"):
+            wanted = ("200", "202") if any(part in command for part in LATER) else ("200",)
+            got = await asked(command, url, tmp_path, SECRET=SECRET)
+            assert got[0] in wanted, f"{command}: {got}"
+
+
+async def test_the_lines_about_tokens_work_with_the_token_they_make(tmp_path: Path) -> None:
+    variables: dict[str, str] = {}
+    async with listening(tmp_path) as url:
+        for command in lines("Tokens"):
+            status, answer = await asked(command, url, tmp_path, **variables)
+            assert status in (("200", "201") if "POST" in command else ("200",)), f"{command}: {status} {answer}"
+            if "-X POST $D/api/tokens" in command:
+                made = json.loads(answer)
+                variables = {"TOKEN": made["value"], "TOKEN_ID": made["token"]["id"]}
+    assert "token.create" in (tmp_path / "audit.csv").read_text(encoding="utf-8")
+
+
 def test_there_are_lines() -> None:
-    found = lines()
-    assert len(found) > 20
-    assert all(line.startswith("curl ") or line == "D=http://127.0.0.1:50883" for line in found), found
+    for section, least in (("The rest, line by line", 20), ("Tokens", 8)):
+        found = lines(section)
+        assert len(found) >= least
+        assert all(line.startswith("curl ") for line in found), found

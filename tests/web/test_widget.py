@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from pydantic.alias_generators import to_camel
+from ruamel.yaml import YAML
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as SqlEngine
 
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.jobs import Job, JobStatus
+from app.features.overview.widget import WidgetOut
 from app.features.stacks.models import ServiceRow
 from app.features.versions.models import IgnoreRule, ServiceVersion
 from tests.web.test_contract import running
@@ -145,3 +150,20 @@ async def test_metrics_of_what_nobody_looked_for(tmp_path: Path) -> None:
         told = (await client.get("/metrics")).text
     assert "dockrev_services{" not in told, "no zeros while nothing is known"
     assert "dockrev_last_check_timestamp_seconds NaN" in told
+
+
+def test_the_snippets_of_the_documentation_name_what_there_is() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    homepage, glance = (YAML(typ="safe").load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    (service,) = homepage
+    widget = service["Dockrev"]["widget"]
+    assert (widget["type"], urlsplit(widget["url"]).path) == ("customapi", "/api/widget")
+    fields = WidgetOut.model_fields
+    nullable = {to_camel(name) for name, field in fields.items() if field.annotation not in (int, str, datetime)}
+    for mapping in widget["mappings"]:
+        assert mapping["field"] in EVERY
+        assert "format" not in mapping, "a formatted null looks like a number"
+        remapped = [entry["value"] for entry in mapping.get("remap", ())]
+        assert (None in remapped) == (mapping["field"] in nullable), mapping
+    assert set(re.findall(r'JSON\.String "(\w+)"', glance[0]["template"])) <= EVERY
+    assert ".Int " not in glance[0]["template"]
