@@ -25,6 +25,7 @@ from app.features.notifications.service import Notifications
 from app.features.notifications.settings import NotificationSettings, SettingsStore
 from app.features.notifications.tester import Tester
 from app.features.notifications.texts import Texts
+from app.features.notifications.waiting import Waiting
 from app.features.notifications.worker import Worker
 from app.features.preferences import Preferences, ReadinessBoard, Sections
 from app.features.stacks import ServiceImageChanged, ServiceRemoved, Stacks
@@ -53,9 +54,11 @@ def _setup(container: Container) -> None:
     outbox = container.put(Outbox, Outbox(db, clock))
     texts = container.put(Texts, Texts(lambda: container.get(Pages)))
     pool = container.put(PushPool, PushPool())
-    courier = container.put(Courier, Courier(devices, texts, Routes(settings.telegram_api_url, origins), pool))
-    worker = container.put(Worker, Worker(outbox, courier, store, jobs, bus, clock))
     stacks = container.get(Stacks)
+    waiting = Waiting(container.get(Versions), stacks)
+    routes = Routes(settings.telegram_api_url, origins)
+    courier = container.put(Courier, Courier(devices, texts, routes, pool, waiting))
+    worker = container.put(Worker, Worker(outbox, courier, store, jobs, bus, clock))
     container.put(
         Tester,
         Tester(

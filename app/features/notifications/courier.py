@@ -28,6 +28,7 @@ from app.features.notifications.outbox import Outcome
 from app.features.notifications.redact import redact
 from app.features.notifications.settings import NotificationSettings
 from app.features.notifications.texts import Texts
+from app.features.notifications.waiting import Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +44,12 @@ class Routes:
 class Courier:
     """Knows every channel."""
 
-    def __init__(self, devices: Devices, texts: Texts, routes: Routes, pool: PushPool) -> None:
+    def __init__(self, devices: Devices, texts: Texts, routes: Routes, pool: PushPool, waiting: Waiting) -> None:
         self._devices = devices
         self._texts = texts
         self._routes = routes
         self._pool = pool
+        self._waiting = waiting
 
     async def take(
         self,
@@ -60,6 +62,8 @@ class Courier:
         """One attempt. Never raises; the error's text holds no secret."""
         try:
             sender = await self._sender(channel, target, settings)
+            if channel == "webPush" and (count := await self._waiting.count()) is not None:
+                document = {**document, "updatesWaiting": count}  # as it is when it is sent, not when it was queued
             remark = await sender.send(self._texts.message(message_id, channel, document))
         except NotifyError as error:
             text = f"{error.message}. {error.hint}".strip() if error.hint else error.message

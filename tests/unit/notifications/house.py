@@ -21,6 +21,7 @@ from app.features.notifications.outbox import Outbox
 from app.features.notifications.service import Notifications
 from app.features.notifications.settings import SettingsStore
 from app.features.notifications.texts import Texts
+from app.features.notifications.waiting import Waiting
 from app.features.notifications.worker import Worker
 from app.features.preferences import Preferences
 from app.features.stacks import ServiceImageChanged
@@ -124,7 +125,8 @@ def _wire(room: Room, end: HttpEnd) -> House:
     settings = SettingsStore(room.db, clock)
     devices, outbox = Devices(room.db, clock, {end.url}), Outbox(room.db, clock)
     texts = Texts(lambda: TEMPLATES)
-    courier = Courier(devices, texts, Routes(end.url, frozenset({end.url})), PushPool())
+    waiting = Waiting(room.versions, room.stacks)
+    courier = Courier(devices, texts, Routes(end.url, frozenset({end.url})), PushPool(), waiting)
     worker = Worker(outbox, courier, settings, room.jobs, room.bus, clock)
     notifications = Notifications(
         db=room.db,

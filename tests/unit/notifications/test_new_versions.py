@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.adapters.notify import generate_keys
 from app.core.jobs import JobStatus
 from app.features.notifications import schemas
 from app.features.notifications.models import AnnouncementStatus
 from app.features.notifications.newversions import shown
 from app.features.versions import ScanCounts, Snapshot
-from tests.unit.notifications.ends import HttpEnd
+from tests.unit.notifications.ends import HttpEnd, Phone
 from tests.unit.notifications.house import House
 
 REPO = "ghcr.io/acme/web"
@@ -252,3 +253,20 @@ def test_which_version_is_shown(
     found: Snapshot | None, resolved: str | None, frozen: str, label: str | None, told: str
 ) -> None:
     assert shown(found, resolved, frozen, label, "latest") == told
+
+
+async def test_a_push_says_how_many_updates_wait(house: House, end: HttpEnd) -> None:
+    keys = generate_keys()
+    push = schemas.WebPushInput(enabled=True, vapid_public_key=keys.public, vapid_private_key=keys.private)
+    await house.settings.save(push)
+    end.default = (201, b"")
+    phone = Phone(end, "pocket")
+    await house.devices.subscribe(phone.endpoint, **phone.subscription["keys"], name="pocket")
+    await two_services(house)
+    await house.job(JobStatus.FAILED)
+    await house.tell()
+    assert "updatesWaiting" not in phone.read(phone.pushes()[-1]), "nothing was checked yet, which is not none"
+    await house.room.check(reason="schedule")
+    await house.room.work()
+    await house.tell()
+    assert phone.read(phone.pushes()[-1])["updatesWaiting"] == 2
