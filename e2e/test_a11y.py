@@ -86,6 +86,8 @@ def test_every_page(quiet_page: Page, server: Server, rolled_back: tuple[House, 
         "jobs": "/queue",
         "job": f"/queue/{job_id}",
         "inference": "/version-inference",
+        "reference": "/reference",
+        "reference of updates": "/reference/updates",
         "plan": f"/updates/new?scope=service&serviceId={house.service_id}",
         "error": "/nothing-here",
     }

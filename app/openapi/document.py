@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
 from typing import Any, Final
 
-from litestar import Request
+from litestar import Request, Router
 from litestar._openapi.plugin import OpenAPIPlugin
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -15,8 +18,7 @@ from app.api_examples import ANSWERS, REQUESTS
 from app.core.memory import give_back
 from app.features.access import needed_scope
 
-TIDY_SECONDS: Final = 1.0
-
+Connection = ASGIConnection[Any, Any, Any, Any]
 PUBLIC: Final = frozenset({"health", "version"})
 _ENVELOPE: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
 _WORDS: Final = {
@@ -49,21 +51,34 @@ class Document(JsonRenderPlugin):
     def __init__(self) -> None:
         super().__init__(path=["/", "/openapi.json"])
         self._packed: bytes | None = None
+        self._making = threading.Lock()
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The framework's document, completed."""
         return self.text(request)
 
-    def text(self, request: Request[Any, Any, Any]) -> bytes:
-        """The completed document as JSON."""
-        if self._packed is None:
-            plugin = next(one for one in request.app.plugins if isinstance(one, OpenAPIPlugin))
-            text = self.render_json(request, complete(plugin.provide_openapi_schema()))
-            self._packed = zlib.compress(text, 9)
-            plugin._openapi, plugin._openapi_schema = None, {"openapi": "3.1.0"}  # not made again for each request
-            asyncio.get_running_loop().call_later(TIDY_SECONDS, give_back)
-            return text
+    def text(self, request: Any) -> bytes:
+        """The completed document as JSON. Takes up to a second the first time: then it is for a thread."""
+        with self._making:
+            if self._packed is None:
+                plugin = next(one for one in request.app.plugins if isinstance(one, OpenAPIPlugin))
+                text = self.render_json(request, complete(plugin.provide_openapi_schema()))
+                self._packed = zlib.compress(text, 9)
+                plugin._openapi, plugin._openapi_schema = None, {"openapi": "3.1.0"}  # not made for each request
+                give_back()
         return zlib.decompress(self._packed)
+
+
+def kept(connection: Connection) -> Document:
+    """The document of the application that was asked."""
+    config = connection.app.openapi_config
+    assert config is not None
+    return next(plugin for plugin in config.render_plugins if isinstance(plugin, Document))
+
+
+async def ready(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard, since the framework's own handler would make the document in the event loop."""
+    await asyncio.to_thread(kept(connection).text, connection)
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +138,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         title="Dockrev",
         version=version,
         summary="See what runs on a Docker host, what is new, what it really is, and change it.",
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, guards=[ready]),
         use_handler_docstrings=True,
         render_plugins=[Document()],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -13,20 +14,16 @@ from litestar.params import FromPath, FromQuery
 from app.core.errors import NotFound
 from app.core.web.openapi import ErrorOut
 from app.core.web.view import Pages, View
-from app.openapi.document import Document
+from app.openapi.document import kept
 from app.openapi.reference import ReferencePage, groups_of, listed, operations_of
 
 AnyRequest = Request[Any, Any, Any]
 TEMPLATE: Final = "reference/reference.html"
 
 
-def document_for(request: AnyRequest) -> dict[str, Any]:
-    """The completed document; nothing of it stays after the request."""
-    config = request.app.openapi_config
-    assert config is not None
-    kept = next(plugin for plugin in config.render_plugins if isinstance(plugin, Document))
-    found: dict[str, Any] = json.loads(kept.text(request))
-    return found
+def page_for(request: AnyRequest, *, slug: str = "", query: str = "") -> ReferencePage:
+    """What is shown, from the completed document, of which nothing stays; for a thread."""
+    return page_of(json.loads(kept(request).text(request)), slug=slug, query=query)
 
 
 def page_of(document: dict[str, Any], *, slug: str = "", query: str = "") -> ReferencePage:
@@ -51,7 +48,7 @@ async def reference_page(
     request: AnyRequest, pages: NamedDependency[Pages], q: FromQuery[str] = ""
 ) -> View[ReferencePage]:
     """All operations, or those in which every word of `q` occurs."""
-    return await pages.show(request, page_of(document_for(request), query=q[:200]), TEMPLATE)
+    return await pages.show(request, await asyncio.to_thread(page_for, request, query=q[:200]), TEMPLATE)
 
 
 @get(
@@ -65,7 +62,7 @@ async def reference_group_page(
     request: AnyRequest, pages: NamedDependency[Pages], group: FromPath[str]
 ) -> View[ReferencePage]:
     """Parameters, bodies, answers and a call by curl of each operation."""
-    return await pages.show(request, page_of(document_for(request), slug=group), TEMPLATE)
+    return await pages.show(request, await asyncio.to_thread(page_for, request, slug=group), TEMPLATE)
 
 
 HANDLERS: Final = (reference_page, reference_group_page)

@@ -161,6 +161,18 @@ async def test_the_document_is_made_once_and_kept_small(tmp_path: Path) -> None:
         assert kept._packed is packed
 
 
+@pytest.mark.parametrize("path", ["/schema", "/reference/jobs"])
+async def test_making_it_holds_up_nobody(tmp_path: Path, path: str) -> None:
+    async with running(tmp_path) as (_, client):
+        asking = asyncio.ensure_future(client.get(path, headers=HTML))
+        turns = 0
+        while not asking.done():
+            turns += 1
+            await asyncio.sleep(0.005)
+        assert (await asking).status_code == 200
+    assert turns > 8, "the event loop goes on while the document is made"
+
+
 def test_schemas_in_words() -> None:
     named = {
         "Leaf": {"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]},
