@@ -22,7 +22,7 @@ from app.features.access import acts
 from app.features.access.ledger import Ledger
 from tests.web.test_contract import BODIES, JOB, STK, SVC, error, running
 from tests.web.test_pages import BROWSER
-from tests.web.test_routes_walk import routes
+from tests.web.test_routes_walk import routes_of
 from tests.web.test_tokens_api import Moving, bearer, client_of, made, running_at
 
 NAMES = {
@@ -52,11 +52,18 @@ def filled(template: str) -> str:
     return template
 
 
-async def test_every_route_that_changes_something_leaves_a_row(api: httpx.AsyncClient, tmp_path: Path) -> None:
-    there = {f"{method} {path}" for method, path, _ in routes(tmp_path)}
+@pytest.mark.parametrize("passkeys", [False, True])
+async def test_every_route_that_changes_something_leaves_a_row(tmp_path: Path, passkeys: bool) -> None:
+    async with running(tmp_path, webhook_secret="s3cret", passkeys=passkeys) as (app, client):
+        there = {f"{method} {path}" for method, path, _ in routes_of(app)}
+        await every_act(client, there & {*acts.API, *acts.FORMS, *acts.PUBLIC})
+
+
+async def every_act(api: httpx.AsyncClient, keys: set[str]) -> None:
+    """Do each of them, rightly or wrongly; each is recorded."""
     await api.get("/settings", headers=BROWSER)
     expected = set()
-    for key in sorted(there & {*acts.API, *acts.FORMS, *acts.PUBLIC}):
+    for key in sorted(keys):
         method, template = key.split(" ")
         path = filled(template)
         form = {"csrf": api.cookies["dockrev_csrf"]}

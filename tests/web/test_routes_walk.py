@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from app.features.access import acts
@@ -16,8 +17,12 @@ MISROUTED = "/supervisor"  # answers that a proxy sends to the wrong process; no
 
 
 def routes(tmp_path: Path) -> Iterator[tuple[str, str, bool]]:
+    """Of an application that has all of them switched on."""
+    return routes_of(create_app(Settings(db_path=tmp_path / "d.sqlite3", passkeys=True)))
+
+
+def routes_of(app: Litestar) -> Iterator[tuple[str, str, bool]]:
     """Method, address, and whether it has means of its own."""
-    app = create_app(Settings(db_path=tmp_path / "d.sqlite3", passkeys=True))
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():

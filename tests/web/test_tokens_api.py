@@ -118,6 +118,20 @@ async def test_names_are_taken_once_and_free_again_after_revoking(api: httpx.Asy
     assert states == ["active", "revoked"]
 
 
+async def test_tokens_are_bounded(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.features.access.tokens.LIMIT", 2)
+    monkeypatch.setattr("app.features.access.tokens.REVOKED_LIMIT", 1)
+    await made(api, "one")
+    await made(api, "two")
+    answer = await api.post("/api/tokens", json={"name": "three", "scope": "read"})
+    assert answer.status_code == 409 and error(answer)["details"]["hint"] == "Revoke those that nobody uses."
+    for name in ("one", "three"):
+        [token] = [t for t in (await api.get("/api/tokens")).json()["tokens"] if t["name"] == name]
+        await api.delete(f"/api/tokens/{token['id']}")
+        answer = await api.post("/api/tokens", json={"name": "three", "scope": "read"})
+    assert answer.status_code == 409 and "lately" in error(answer)["message"]
+
+
 async def test_two_at_once_get_one_name(api: httpx.AsyncClient) -> None:
     body = {"name": "twin", "scope": "read"}
     answers = await asyncio.gather(*(api.post("/api/tokens", json=body) for _ in range(5)))
@@ -144,7 +158,7 @@ async def test_a_token_opens_what_its_scope_is_for_and_nothing_more(tmp_path: Pa
                     assert answer.status_code == 403, f"{key} {scope}"
                     assert error(answer)["details"]["neededScope"] == needed.value
                     assert f"the scope {needed.value}" in error(answer)["message"]
-        for path in ("/api/stacks", "/api/jobs", "/api/settings", "/metrics"):
+        for path in ("/api/stacks", "/api/jobs", "/api/settings", "/api/deploy-check/report", "/metrics"):
             assert (await client.get(path, headers=bearer(texts[Scope.READ]))).status_code == 200
         for path in acts.READS:
             if path == "GET /api/tokens":

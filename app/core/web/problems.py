@@ -47,7 +47,7 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
     if wanted == "fragment":
         extra["HX-Retarget"], extra["HX-Reswap"] = "#toasts", "beforeend"
         html = pages.bare(request, "errors/_alert.html", **context)
-    elif isinstance(error, AuthRequired):
+    elif isinstance(error, AuthRequired) and "forwardHeaderName" in error.details:  # else another means refused
         policy: AuthPolicy = request.app.state.auth_policy
         context["sender"], context["logout_url"] = policy.sender(request), policy.logout_url
         html = pages.bare(request, "errors/unauthorised.html", **context)

@@ -118,10 +118,14 @@ class Ledger:
 
     def _append(self, event: AuditEvent) -> None:
         if len(self._waiting) >= WAITING:
-            self._waiting.popleft()
-            self._lost += 1
+            self._drop()
         self._waiting.append(event)
         self._there.set()
+
+    def _drop(self) -> None:
+        if self._waiting:
+            self._waiting.popleft()
+            self._lost += 1
 
     async def run(self) -> None:
         """Write what is noted, for ever."""
@@ -141,14 +145,18 @@ class Ledger:
                 except DockrevError as error:
                     log.error("the audit trail cannot be written, trying again", cause=error.message)
                     await asyncio.sleep(TRY_AGAIN_SECONDS)
+                except Exception:
+                    log.exception("an event cannot be written and is dropped")
+                    self._drop()
 
     async def settle(self) -> None:
         """Write what waits now, so that who reads sees what was just done; a full disk keeps nobody from reading."""
         try:
             while self._waiting:
                 await self._write()
-        except DockrevError as error:
-            log.error("the audit trail cannot be written", cause=error.message)
+        except Exception as error:  # `run` tries again, or drops what can never be written
+            log.error("the audit trail cannot be written", cause=str(error)[:200])
+            self._there.set()
 
     async def stop(self) -> None:
         """At the end: also what was only counted."""
@@ -175,9 +183,8 @@ class Ledger:
                     self._waiting.popleft()
 
     def _row(self, event: AuditEvent) -> dict[str, Any]:
-        row = {name: getattr(event, name) for name in AuditEvent.__dataclass_fields__}
-        details = {key: value[:LENGTH] if isinstance(value, str) else value for key, value in event.details.items()}
-        return {**row, "principal": event.principal[:200], "details": details}
+        row = {name: _plain(getattr(event, name)) for name in AuditEvent.__dataclass_fields__}
+        return {**row, "details": {key: _plain(value) for key, value in event.details.items()}}
 
     async def _labelled(self, events: list[AuditEvent]) -> list[AuditEvent]:
         """With the names that services and stacks have now: they may be gone when somebody reads it."""
@@ -207,3 +214,8 @@ class Ledger:
                 oldest = select(AuditEventRow.id).where(what).order_by(col(AuditEventRow.id)).limit(surplus)
                 gone = await session.exec(delete(AuditEventRow).where(col(AuditEventRow.id).in_(oldest)))
                 count -= gone.rowcount
+
+
+def _plain(value: Any) -> Any:
+    """A text that is bounded, and that the database can hold."""
+    return value[:LENGTH].encode(errors="replace").decode() if type(value) is str else value

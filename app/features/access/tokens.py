@@ -24,6 +24,7 @@ LIMIT: Final = 100
 NAME_LENGTH: Final = 60
 DAYS: Final = (30, 90, 365)
 KEPT_REVOKED: Final = timedelta(days=30)
+REVOKED_LIMIT: Final = 900
 SAVE_SECONDS: Final = 60.0
 _NOBODY: Final = "0" * 64
 
@@ -152,6 +153,8 @@ class Tokens:
                 )
             if len(alive) >= LIMIT:
                 raise Conflict(f"there are {LIMIT} tokens already", hint="Revoke those that nobody uses.")
+            if len(self._known) >= LIMIT + REVOKED_LIMIT:
+                raise Conflict("too many tokens were made and revoked lately", hint="Wait a few days.")
             session.add(ApiTokenRow(**_columns(token), secret_hash=secret.hash_of(text)))
             await session.flush()
             self._known[token_id] = (token, secret.hash_of(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +94,22 @@ async def test_too_many_are_dropped_and_their_number_is_recorded(tmp_path: Path)
     [lost] = [row for row in written if row.action == "audit.lost"]
     assert lost.details == {"count": 7} and lost.outcome is Outcome.FAILED
     assert written[0].object_id == "7" and len(written) == WAITING + 1
+    await db.close()
+
+
+async def test_what_can_never_be_written_stops_nothing(tmp_path: Path) -> None:
+    ledger, db = await opened(tmp_path, Time())
+    ledger.note(replace(DONE, object_label="\ud800", details={"text": "a\udfff"}))
+    ledger.note(replace(DONE, details={"bad": {1, 2}}))
+    ledger.note(replace(DONE, action="update.start"))
+    running = asyncio.ensure_future(ledger.run())
+    async with asyncio.timeout(10):
+        while not (written := [row for row in await rows(db) if row.action == "update.start"]):
+            await asyncio.sleep(0.02)
+    running.cancel()
+    assert len(written) == 1
+    assert [row.action for row in await rows(db) if row.action != "check.start"] == ["update.start", "audit.lost"]
+    await ledger.stop()
     await db.close()
 
 
