@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from e2e.conftest import NewContext
 from e2e.pages import OverviewScreen
@@ -74,6 +74,59 @@ def test_one_stream_for_all_tabs(new_context: NewContext, home: Server) -> None:
     tabs[1].page.close()
     detail.page.close()
     assert settles(home, 0) == 0
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_without_shared_workers_a_page_listens_while_it_is_looked_at(new_context: NewContext, home: Server) -> None:
+    context = new_context(base_url=home.url)
+    context.add_init_script("delete window.SharedWorker")
+    page = context.new_page()
+    page.clock.install()
+    screen = OverviewScreen(page)
+    screen.open("/")
+    screen.mark()
+    assert settles(home, 1) == 1
+    recent = page.locator("#recent")
+
+    def shows(job: str) -> bool:
+        end = time.monotonic() + 15
+        while not (there := recent.locator(f"a[href='/queue/{job}']").count()) and time.monotonic() < end:
+            page.clock.run_for(500)
+        return bool(there)
+
+    assert shows(home.call("POST", "/api/checks", {"scope": "all", "reason": "ui"})["checkId"])
+    page.evaluate(HIDE, True)
+    page.clock.run_for(21_000)
+    assert settles(home, 0) == 0
+    missed = home.call("POST", "/api/checks", {"scope": "all", "reason": "ui"})["checkId"]
+    home.finished(missed)
+    page.evaluate(HIDE, False)
+    assert settles(home, 1) == 1
+    assert shows(missed)
+    assert screen.was_not_reloaded()
+
+
+def test_a_device_that_wakes_up_reads_the_page_again(new_context: NewContext, home: Server) -> None:
+    page = new_context(base_url=home.url).new_page()
+    Screen(page).open("/queue")
+    assert settles(home, 1) == 1
+    page.wait_for_timeout(500)
+    page.evaluate(HIDE, True)
+
+    def fragment(request: Request) -> bool:
+        return request.headers.get("hx-request") == "true"
+
+    with page.expect_request(fragment):
+        page.evaluate(HIDE, False)
+    with page.expect_request(fragment):  # brought back by the browser's own history
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    assert settles(home, 1) == 1
 
 
 KNOWN = "JSON.parse(localStorage.getItem('dockrev-known'))"
