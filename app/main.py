@@ -100,6 +100,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
                 "container": container,
                 "auth_policy": container.get(AuthPolicy),
                 "means": around.means,
+                "fresh": around.fresh,
                 "pages": container.get(Pages),
             }
         ),

@@ -172,6 +172,7 @@ class Settings(AccessSettings):
     audit_max_rows: int = Field(100_000, ge=1000, le=10_000_000)
     passkeys: bool = False
     passkeys_origin: str | None = None
+    passkeys_step_up: bool = False
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     sandbox: bool = False
 

@@ -56,7 +56,7 @@ def enrol(page: Page, code: str, name: str) -> None:
 def test_a_passkey_from_the_code_in_the_log_to_the_way_back(
     start_server: Callable[..., Server], new_context: NewContext
 ) -> None:
-    server = start_server(DOCKREV_PASSKEYS="on")
+    server = start_server(DOCKREV_PASSKEYS="on", DOCKREV_PASSKEYS_STEP_UP="on")
     home = f"http://localhost:{server.port}"
 
     def browser() -> tuple[BrowserContext, Page, Key]:
@@ -139,6 +139,12 @@ def test_a_passkey_from_the_code_in_the_log_to_the_way_back(
     page.wait_for_url(re.compile("/login"))  # the session was opened by it
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(lambda url: "/login" not in url)
+
+    # a touch leads back to the form that wanted it
+    page.goto("/login/touch?next=/settings/tokens")
+    look(page, "touch", "passkeys-touch")
+    page.get_by_role("button", name="Touch a passkey").click()
+    page.wait_for_url(f"{home}/settings/tokens")
 
     # locked out: a code from the host lets another browser in
     ran = subprocess.run(

@@ -4,7 +4,7 @@
     ├── InvalidArgument      400  invalid_argument
     ├── AuthRequired         401  auth_required
     ├── Unauthorized         401  unauthorized
-    ├── Forbidden            403  forbidden
+    ├── Forbidden            403  forbidden  (StepUpRequired: the person is wanted again)
     ├── NotFound             404  not_found
     ├── MethodNotAllowed     405  method_not_allowed
     ├── Conflict             409  conflict
@@ -62,6 +62,12 @@ class Forbidden(DockrevError):
 
     code = "forbidden"
     status = 403
+
+
+class StepUpRequired(Forbidden):
+    """Somebody is signed in, but this wants the person again; `login` is where a browser is led for that."""
+
+    login: str = ""
 
 
 class NotFound(DockrevError):

@@ -17,6 +17,7 @@
     if (answer.ok && body) return body;
     const error = body?.error;
     const said = error?.message ?? `Dockrev answered ${answer.status}`;
+    if (error?.details?.reason === "step_up_required") location.assign(`/login/touch?next=${encodeURIComponent(location.pathname)}`);
     throw new Error([said.charAt(0).toUpperCase() + said.slice(1), error?.details?.hint].filter(Boolean).map((part) => part.replace(/[.]?$/, ".")).join(" "));
   };
 

@@ -553,3 +553,91 @@ async def test_the_code_is_in_the_log_while_there_is_no_passkey(
             moving.on(minutes=16)
             await app.state["container"].get(Codes).announce()
         assert sum(bool(code) for code in told[2:]) == codes_module.IN_THE_LOG  # no door that stays ajar for weeks
+
+
+# A touch before what can break much
+
+EVERYTHING = {"scope": "all", "mode": "apply", "targets": [], "reason": "ui"}
+
+
+async def touch(visitor: Visitor, device: Authenticator, **fields: str) -> httpx.Response:
+    options = await visitor.http.get("/login/touch/options", headers={"Accept": "application/json"})
+    return await visitor.form("/login/touch", credential=json.dumps(device.get(options.json())), **fields)
+
+
+async def test_what_can_break_much_wants_a_touch(tmp_path: Path) -> None:
+    async with house(tmp_path, passkeys_step_up=True) as (app, moving):
+        visitor, device = Visitor(app), Authenticator(ORIGIN)
+        await visitor.enrol(device)
+        assert (await visitor.http.post("/api/tokens", json={"name": "a", "scope": "read"})).status_code == 200
+        moving.on(seconds=300)
+        [key] = (await visitor.http.get("/settings/passkeys", headers={"Accept": "application/json"})).json()[
+            "passkeys"
+        ]
+        wanted = [
+            await visitor.http.post("/api/tokens", json={"name": "b", "scope": "read"}),
+            await visitor.http.post("/api/updates", json=EVERYTHING),
+            await visitor.http.post("/api/backups/bkp_01JAAAAAAAAAAAAAAAAAAAAAAA/restore"),
+            await visitor.form("/settings/tokens", name="b", scope="read"),
+            await visitor.form("/settings/passkeys", credential="{}", name="x"),
+            await visitor.form(f"/settings/passkeys/{key['id']}/remove", last="yes"),
+            await visitor.form("/updates", scope="all", mode="apply"),
+            await visitor.http.get("/settings/passkeys/options", headers={"Accept": "application/json"}),
+        ]
+        assert [(answer.status_code, reason(answer)) for answer in wanted] == [(403, "step_up_required")] * len(wanted)
+        # what breaks nothing, or one thing at a time, does not
+        dry = await visitor.http.post("/api/updates", json={**EVERYTHING, "mode": "dry-run"})
+        assert dry.status_code != 403 and await visitor.allowed()
+        # a browser is led there and back to the form
+        fields = {"csrf": visitor.http.cookies["dockrev_csrf"], "scope": "all", "mode": "apply"}
+        form = {"Referer": f"{ORIGIN}/updates/new?scope=all"}
+        led = await visitor.http.post("/updates", data=fields, headers={**BROWSER, **form})
+        assert led.status_code == 303
+        assert led.headers["location"] == "/login/touch?next=/updates/new%3Fscope%3Dall"
+        page = await visitor.http.get(led.headers["location"], headers=BROWSER)
+        assert "Touch a passkey first" in page.text and 'value="/updates/new?scope=all"' in page.text
+        swapped = await visitor.http.post(
+            "/updates", data=fields, headers={**BROWSER, "HX-Request": "true", "HX-Current-URL": form["Referer"]}
+        )
+        assert swapped.headers["hx-redirect"] == led.headers["location"]
+        back = await touch(visitor, device, next="/updates/new?scope=all")
+        assert back.json() == {"next": "/updates/new?scope=all"}
+        assert (await visitor.http.post("/api/tokens", json={"name": "b", "scope": "read"})).status_code == 200
+        other = Visitor(app)
+        await other.login(device)
+        moving.on(seconds=299)
+        assert (await visitor.http.post("/api/tokens", json={"name": "c", "scope": "read"})).status_code == 200
+
+
+async def test_a_touch_is_one_session_s_and_no_sign_in(tmp_path: Path) -> None:
+    async with house(tmp_path, passkeys_step_up=True) as (app, moving):
+        mine, thief, device = Visitor(app), Visitor(app), Authenticator(ORIGIN)
+        await mine.enrol(device)
+        await thief.login(device)
+        moving.on(minutes=6)
+        assert (await touch(mine, device)).status_code == 200
+        assert reason(await thief.http.post("/api/tokens", json={"name": "x", "scope": "read"})) == "step_up_required"
+        # the answer to a challenge of signing in is no touch, nor the other way round
+        crossed = await thief.form("/login/touch", credential=json.dumps(device.get(await thief.options())))
+        assert reason(crossed) == "challenge_gone"
+        stranger = Visitor(app)
+        assert (await touch_of_stranger(stranger)).status_code == 401
+        # a token has a scope instead
+        made = await mine.http.post("/api/tokens", json={"name": "robot", "scope": "admin"})
+        moving.on(minutes=6)
+        robot = Visitor(app)
+        bearer = {"Authorization": f"Bearer {made.json()['value']}"}
+        answer = await robot.http.post("/api/tokens", json={"name": "y", "scope": "read"}, headers=bearer)
+        assert answer.status_code == 200
+
+
+async def touch_of_stranger(visitor: Visitor) -> httpx.Response:
+    return await visitor.http.get("/login/touch/options", headers={"Accept": "application/json"})
+
+
+async def test_without_the_setting_nothing_wants_a_touch(home: tuple[Litestar, Moving]) -> None:
+    app, moving = home
+    visitor = Visitor(app)
+    await visitor.enrol(Authenticator(ORIGIN))
+    moving.on(hours=1)
+    assert (await visitor.http.post("/api/tokens", json={"name": "a", "scope": "read"})).status_code == 200

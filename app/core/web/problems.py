@@ -14,7 +14,15 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db.database import explain_storage_error
-from app.core.errors import AuthRequired, DockrevError, Internal, InvalidArgument, MethodNotAllowed, NotFound
+from app.core.errors import (
+    AuthRequired,
+    DockrevError,
+    Internal,
+    InvalidArgument,
+    MethodNotAllowed,
+    NotFound,
+    StepUpRequired,
+)
 from app.core.ids import new_id
 from app.core.web.auth import AuthPolicy
 from app.core.web.view import HTML, VARY, Pages, shape
@@ -39,7 +47,7 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
     pages: Pages | None = request.app.state.get("pages")
     if wanted == "json" or pages is None:
         return Response(envelope(error), status_code=error.status, headers=extra, media_type="application/json")
-    if isinstance(error, AuthRequired) and error.login:
+    if isinstance(error, AuthRequired | StepUpRequired) and error.login:
         if wanted == "page":
             return Redirect(error.login, status_code=303, headers={**extra, "Cache-Control": "no-store"})
         extra["HX-Redirect"] = error.login

@@ -73,6 +73,7 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /discovery/scan": "discovery.start",
     "POST /ignores/{rule_id}/delete": "rule.delete",
     "POST /queue/{job_id}/stop": "job.stop",
+    "POST /login/touch": "passkey.touch",
     "POST /logout": "logout",
     "POST /runtime-scans": "runtime_scan.start",
     "POST /services/{stack_id}/{service_id}/ignores": "rule.create",

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from app.core.clock import Clock
 from app.core.web.auth import identity_of
+from app.core.web.fresh import require_fresh
 from app.core.web.openapi import NOT_FOUND, UNAUTHORISED, ErrorOut, OkOut
 from app.features.access import schemas
 from app.features.access.gate import token_of
@@ -27,6 +28,7 @@ REFUSED: Final = {
 
 async def make(request: AnyRequest, tokens: Tokens, wanted: schemas.TokenInput) -> tuple[Token, str]:
     """A token for who asks."""
+    require_fresh(request)
     identity, own = identity_of(request), token_of(request)
     by = identity.principal if identity else "unknown"
     remark(request, kind="token", label=" ".join(wanted.name.split())[:60], scope=wanted.scope.value)

@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from app.core.web.auth import identity_of
+from app.core.web.fresh import require_fresh
 from app.core.web.openapi import UNAUTHORISED, ErrorOut
 from app.core.web.schema import ApiModel, Maybe
 from app.features.backups.records import BackupRecord
@@ -93,6 +94,7 @@ async def backup_restore(
     request: Request[Any, Any, Any], restores: NamedDependency[Restores], backup_id: FromPath[str]
 ) -> RestoreStarted:
     """Stops the services that use the files, unpacks, starts them again; answers with the job's id at once."""
+    require_fresh(request)
     identity = identity_of(request)
     return RestoreStarted(job_id=await restores.start(backup_id, identity.principal if identity else "unknown"))
 

@@ -16,7 +16,7 @@ from app.core.web.auth import identity_of
 from app.core.web.forms import parse, read_form
 from app.core.web.view import Pages
 from app.features.stacks import Discovery, Scope, Stacks
-from app.features.updates import UpdateInput, Updates
+from app.features.updates import UpdateInput, Updates, fresh_for
 from app.features.versions import Checks, DigestTags, IgnoreRules, RuntimeScans, rules
 
 AnyRequest = Request[Any, Any, Any]
@@ -78,6 +78,7 @@ async def update_start(
     """Apply exactly the plan that was shown, or dry-run it."""
     fields = await read_form(request)
     wanted = update_request(fields)
+    fresh_for(request, wanted)
     job_id = await updates.start(wanted, _who(request))
     text = "Dry run started." if wanted.mode == "dry-run" else "Update started."
     answer = done(request, pages, Toast(text, f"/queue/{job_id}", tone="up"))

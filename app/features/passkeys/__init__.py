@@ -22,6 +22,7 @@ from app.features.passkeys.door import Door, renew_cookie
 from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Login
 from app.features.passkeys.sessions import Sessions
+from app.features.passkeys.touches import Touches
 from app.features.preferences import Preferences, Sections
 from app.settings import Settings
 
@@ -37,10 +38,12 @@ def _setup(container: Container) -> None:
     sessions = container.put(Sessions, Sessions(db, clock))
     keys = container.put(Passkeys, Passkeys(db, clock, codes))
     door = container.put(Door, Door(sessions, keys, policy, preferences, settings.passkeys_origin))
-    container.put(Login, Login(door, keys, codes, sessions, clock))
+    touches = Touches(clock.monotonic, settings.passkeys_step_up)
+    container.put(Login, Login(door, keys, codes, sessions, touches, clock))
     if settings.passkeys:
         around = container.get(Around)
         around.means.append(door)
+        around.fresh.append(touches.check)
         around.before_send.append(renew_cookie)
         container.get(Sections).add("passkeys")
 

@@ -13,7 +13,7 @@ from app.features.passkeys.rules import token_hash
 SECONDS: Final = 300.0
 KEPT: Final = 200
 PER_NETWORK: Final = 10
-Kind = Literal["login", "enrol", "add"]
+Kind = Literal["login", "touch", "enrol", "add"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,18 +130,21 @@ class Door:
         return place
 
 
-def login_address(connection: AnyConnection) -> str:
-    """`/login` with the page that was asked for."""
+def login_address(connection: AnyConnection, page: str = "/login") -> str:
+    """`page` with the page that was asked for, or with that of the form that was sent."""
     if header(connection, "hx-request") == "true" and header(connection, "hx-boosted") != "true":
-        parts = urlsplit(header(connection, "hx-current-url"))
-        wanted = parts.path + (f"?{parts.query}" if parts.query else "")
+        wanted = header(connection, "hx-current-url")
     elif connection.scope.get("method") in ("GET", "HEAD"):
         query = connection.scope.get("query_string", b"").decode("latin-1")
         wanted = connection.scope["path"] + (f"?{query}" if query else "")
     else:
-        wanted = "/"
-    safe = safe_next(wanted)
-    return "/login" if safe == "/" else f"/login?next={quote(safe, safe='/')}"
+        wanted = header(connection, "referer")
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return page
+    safe = safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))
+    return page if safe == "/" else f"{page}?next={quote(safe, safe='/')}"
 
 
 def session_of(request: AnyRequest) -> Session | None:

@@ -18,7 +18,8 @@ from app.features.passkeys.codes import Codes
 from app.features.passkeys.door import AnyRequest, Door
 from app.features.passkeys.keys import Passkey, Passkeys
 from app.features.passkeys.rules import Place, device, place_of, went_back
-from app.features.passkeys.sessions import Sessions
+from app.features.passkeys.sessions import Session, Sessions
+from app.features.passkeys.touches import Touches
 
 log = structlog.get_logger(__name__)
 
@@ -37,20 +38,23 @@ class Begun:
 class Login:
     """One for all browsers; what has begun is kept in memory."""
 
-    def __init__(self, door: Door, keys: Passkeys, codes: Codes, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self, door: Door, keys: Passkeys, codes: Codes, sessions: Sessions, touches: Touches, clock: Clock
+    ) -> None:
         self._door = door
         self._keys = keys
         self._codes = codes
         self._sessions = sessions
+        self._touches = touches
         self._ceremonies = Ceremonies(clock.monotonic)
         self._steps = Buckets(STEPS_PER_MINUTE, clock.monotonic)
         self._tries = Buckets(CODES_PER_MINUTE, clock.monotonic)
 
-    async def begin_login(self, request: AnyRequest) -> Begun:
-        """A challenge to sign. Raises RateLimited, Conflict."""
+    async def begin_login(self, request: AnyRequest, kind: Kind = "login") -> Begun:
+        """A challenge to sign, to sign in or as a touch. Raises RateLimited, Conflict."""
         place, network = await self._door.place(request), self._count(request, self._steps)
         asked = await proof.ask_for_known(place)
-        return Begun(asked.options, self._ceremonies.begin(Ceremony("login", asked.challenge, place.origin, network)))
+        return Begun(asked.options, self._ceremonies.begin(Ceremony(kind, asked.challenge, place.origin, network)))
 
     async def begin_enrol(self, request: AnyRequest, code: str) -> Begun:
         """A challenge for who has a code, which is not spent by this. Raises RateLimited, Forbidden, Conflict."""
@@ -65,7 +69,17 @@ class Login:
 
     async def finish_login(self, request: AnyRequest, answer: str) -> tuple[Passkey, str]:
         """The passkey that signed, and a token for the new session. Raises AuthRequired."""
-        ceremony, place = self._taken(request, "login")
+        key = await self._proved(request, "login", answer)
+        return key, await self._open(request, key)
+
+    async def touch(self, request: AnyRequest, known: Session, answer: str) -> Passkey:
+        """The passkey that was touched in a session, which is fresh from now on. Raises AuthRequired."""
+        key = await self._proved(request, "touch", answer)
+        self._touches.note(known.id)
+        return key
+
+    async def _proved(self, request: AnyRequest, kind: Kind, answer: str) -> Passkey:
+        ceremony, place = self._taken(request, kind)
         try:
             told = proof.parse_answer(answer)
             key = await self._keys.by_credential(told["id"])
@@ -86,7 +100,7 @@ class Login:
                 f"the counter of the passkey {key.name} went back, as that of a copy does; "
                 "sign in with another one and remove it",
             )
-        return key, await self._open(request, key)
+        return key
 
     async def finish_new(self, request: AnyRequest, kind: Kind, answer: str, name: str) -> Passkey:
         """Keep a new passkey. Raises AuthRequired, Forbidden, Conflict."""
@@ -107,7 +121,9 @@ class Login:
     async def _open(self, request: AnyRequest, key: Passkey) -> str:
         agent = device(request.headers.get("user-agent", ""))
         before = self._door.token(request)  # never kept: a token from before signing in may be known to somebody else
-        return await self._sessions.open(key.id, agent, self._door.address(request), instead_of=before)
+        opened, token = await self._sessions.open(key.id, agent, self._door.address(request), instead_of=before)
+        self._touches.note(opened)
+        return token
 
     async def _begin_new(self, kind: Kind, place: Place, network: str, code_id: str = "") -> Begun:
         handle = await self._keys.handle()

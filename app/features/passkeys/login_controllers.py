@@ -11,13 +11,14 @@ from litestar.response import Redirect
 from app.core.errors import Conflict, Forbidden
 from app.core.web.auth import AuthPolicy, Identity, identity_of
 from app.core.web.forms import csrf_token, read_form
+from app.core.web.fresh import require_fresh
 from app.core.web.origin import refuse_other_sites
-from app.core.web.view import HTML, VARY, Pages, shape
+from app.core.web.view import HTML, VARY, Pages, View, shape
 from app.features.access import remark
 from app.features.passkeys.door import Door, session_of
 from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Begun, Login
-from app.features.passkeys.page_schemas import LoginPage, LogoutPage
+from app.features.passkeys.page_schemas import LoginPage, LogoutPage, TouchPage
 from app.features.passkeys.rules import safe_next
 from app.features.passkeys.sessions import Sessions
 
@@ -92,6 +93,7 @@ async def enrol_finish(
 async def add_begin(request: AnyRequest, door: NamedDependency[Door], login: NamedDependency[Login]) -> Response[Any]:
     """A challenge for a further passkey."""
     _refuse_other_pages(request)
+    require_fresh(request)
     _require_name(request)
     return _begun(request, door, await login.begin_add(request))
 
@@ -100,10 +102,44 @@ async def add_begin(request: AnyRequest, door: NamedDependency[Door], login: Nam
 async def add_finish(request: AnyRequest, door: NamedDependency[Door], login: NamedDependency[Login]) -> Response[Any]:
     """Keep the further passkey."""
     fields = {name: values[-1] for name, values in (await read_form(request)).items() if values}
+    require_fresh(request)
     _require_name(request)
     key = await login.finish_new(request, "add", fields.get("credential", ""), fields.get("name", ""))
     remark(request, kind="passkey", object_id=key.id, label=key.name)
     answer = Response({"next": "/settings/passkeys"}, headers=dict(NO_STORE), media_type="application/json")
+    answer.set_cookie(door.ticket_cookie(request, ""))
+    return answer
+
+
+@get("/login/touch", **FORM)
+async def touch_page(request: AnyRequest, pages: NamedDependency[Pages]) -> View[TouchPage]:
+    """Where a browser is led whose session is not enough for what it asked."""
+    return await pages.show(
+        request, TouchPage(next=safe_next(request.query_params.get("next", ""))), "passkeys/touch.html"
+    )
+
+
+@get("/login/touch/options", **FORM)
+async def touch_begin(request: AnyRequest, door: NamedDependency[Door], login: NamedDependency[Login]) -> Response[Any]:
+    """A challenge for a passkey of the owner."""
+    _refuse_other_pages(request)
+    return _begun(request, door, await login.begin_login(request, "touch"))
+
+
+@post("/login/touch", **FORM)
+async def touch_finish(
+    request: AnyRequest, door: NamedDependency[Door], login: NamedDependency[Login]
+) -> Response[Any]:
+    """The session is fresh, when the passkey's answer is right."""
+    fields = {name: values[-1] for name, values in (await read_form(request)).items() if values}
+    known = session_of(request)
+    if known is None:
+        raise Forbidden("there is no session", hint="This is for who signed in with a passkey.")
+    key = await login.touch(request, known, fields.get("credential", ""))
+    remark(request, kind="passkey", object_id=key.id, label=key.name)
+    answer = Response(
+        {"next": safe_next(fields.get("next", ""))}, headers=dict(NO_STORE), media_type="application/json"
+    )
     answer.set_cookie(door.ticket_cookie(request, ""))
     return answer
 
@@ -191,6 +227,9 @@ HANDLERS: Final = (
     enrol_finish,
     add_begin,
     add_finish,
+    touch_page,
+    touch_begin,
+    touch_finish,
     logout_page,
     logout,
 )

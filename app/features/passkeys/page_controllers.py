@@ -13,6 +13,7 @@ from app.core.errors import Conflict
 from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import read_form
+from app.core.web.fresh import require_fresh
 from app.core.web.openapi import NOT_FOUND
 from app.core.web.presentation import plural
 from app.core.web.view import Pages, View
@@ -89,6 +90,7 @@ async def passkey_remove(
 ) -> Response[Any]:
     """Remove it with its sessions; the last one only when that was said."""
     fields = await read_form(request)
+    require_fresh(request)
     gone = await passkeys.remove(passkey_id, even_the_last=fields.get("last", [""])[-1] == "yes")
     remark(request, label=gone.name)
     await codes.announce()

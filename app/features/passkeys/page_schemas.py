@@ -82,3 +82,9 @@ class LogoutPage(ApiModel):
 
     passkey: str
     device: str
+
+
+class TouchPage(ApiModel):
+    """The page that asks for a touch; `next` is where the form is."""
+
+    next: str

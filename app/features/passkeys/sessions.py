@@ -54,9 +54,9 @@ class Sessions:
         self._db = db
         self._clock = clock
 
-    async def open(self, passkey_id: str, device: str, address: str, *, instead_of: str = "") -> str:
-        """A new session and its token; what the browser had before (`instead_of`, a token) ends."""
-        now, token = self._clock.now(), secrets.token_urlsafe(32)
+    async def open(self, passkey_id: str, device: str, address: str, *, instead_of: str = "") -> tuple[str, str]:
+        """Id and token of a new session; what the browser had before (`instead_of`, a token) ends."""
+        now, token, session_id = self._clock.now(), secrets.token_urlsafe(32), new_id("ses")
         async with self._db.transaction() as session:
             await session.exec(delete(PasskeySessionRow).where(_over(now)))
             if _TOKEN.fullmatch(instead_of):
@@ -66,11 +66,11 @@ class Sessions:
                 await session.exec(delete(PasskeySessionRow).where(col(PasskeySessionRow.id) == old))
             session.add(
                 PasskeySessionRow(
-                    id=new_id("ses"), passkey_id=passkey_id, token_hash=token_hash(token), created_at=now,
+                    id=session_id, passkey_id=passkey_id, token_hash=token_hash(token), created_at=now,
                     rotated_at=now, last_seen_at=now, address=address[:100], device=device[:100],
                 )
             )  # fmt: skip
-        return token
+        return session_id, token
 
     async def find(self, token: str) -> Session | None:
         """Whose token this is; None for one that never was, was revoked, or is too old."""

@@ -15,7 +15,7 @@ from app.core.jobs import JobContext, JobEngine, JobKind, JobOutcome
 from app.features.backups import Backups
 from app.features.preferences import Preferences
 from app.features.stacks import Stacks
-from app.features.updates.controllers import HANDLERS
+from app.features.updates.controllers import HANDLERS, fresh_for
 from app.features.updates.journal import Journal
 from app.features.updates.plan import LeftOutGroup, PlannedBackup, PlannedService, UpdatePlan
 from app.features.updates.recover import RECOVERY, Recovery
@@ -53,6 +53,7 @@ __all__ = [
     "UpdateInput",
     "UpdatePlan",
     "Updates",
+    "fresh_for",
 ]
 
 RECOVERY_SECONDS: Final = 30.0

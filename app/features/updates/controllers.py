@@ -10,9 +10,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from app.core.web.auth import identity_of
+from app.core.web.fresh import require_fresh
 from app.core.web.openapi import UNAUTHORISED, ErrorOut
 from app.features.updates.rollback import Rollbacks
-from app.features.updates.schemas import JobStarted, RollbackTarget, UpdateInput
+from app.features.updates.schemas import JobStarted, Mode, RollbackTarget, Scope, UpdateInput
 from app.features.updates.service import Updates
 
 REFUSED = {
@@ -21,6 +22,12 @@ REFUSED = {
     404: ResponseSpec(ErrorOut, description="stack or service not found"),
     409: ResponseSpec(ErrorOut, description="the target is out of date, or another operation owns the service"),
 }
+
+
+def fresh_for(request: Request[Any, Any, Any], wanted: UpdateInput) -> None:
+    """An update of everything may want the person again. Raises StepUpRequired."""
+    if wanted.scope is Scope.ALL and wanted.mode is Mode.APPLY:
+        require_fresh(request)
 
 
 @post(
@@ -35,6 +42,7 @@ async def update_start(
     request: Request[Any, Any, Any], data: JSONBody[UpdateInput], updates: NamedDependency[Updates]
 ) -> JobStarted:
     """Apply a confirmed target digest, or with `mode=dry-run` only tell what would happen."""
+    fresh_for(request, data)
     identity = identity_of(request)
     return JobStarted(job_id=await updates.start(data, identity.principal if identity else "unknown"))
 
