@@ -255,7 +255,7 @@ def test_the_worker_and_the_shell_are_renewed(new_context: NewContext, home: Ser
 
 
 def test_installing_is_offered_where_the_browser_can(new_context: NewContext, home: Server) -> None:
-    page = new_context(base_url=home.url).new_page()
+    page = new_context(base_url=home.url, reduced_motion="reduce").new_page()
     Screen(page).open("/settings/notifications")
     offer = page.locator("[data-install]")
     expect(offer).to_be_hidden()
@@ -267,6 +267,9 @@ def test_installing_is_offered_where_the_browser_can(new_context: NewContext, ho
     }"""
     assert page.evaluate(asked) is False, "the browser's own bar stays away"
     expect(offer).to_be_visible()
+    pictures(page, "install")
+    found = audit(page, "install")
+    assert not found, "\n".join(found)
     offer.get_by_role("button", name="Install").click()
     page.wait_for_function("() => window.prompted")
     expect(offer).to_be_hidden()
