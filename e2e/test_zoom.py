@@ -59,6 +59,8 @@ def addresses(home: Server) -> list[str]:
         "/settings",
         "/settings/notifications",
         "/settings/ghcr-webhooks",
+        "/settings/tokens",
+        "/settings/audit",
         "/deploy-check",
         "/checks/new",
         "/updates/new?scope=all",

@@ -61,3 +61,14 @@ async def test_the_form_that_asks_is_a_page_a_dialog_and_json(api: Api) -> None:
     dialog = await api.client.get("/checks/new", headers={**BROWSER, "HX-Request": "true", "HX-Target": "dialog"})
     assert 'id="dialog-title"' in dialog.text and "<html" not in dialog.text
     assert "services" in (await api.client.get("/checks/new", headers={"Accept": "application/json"})).json()
+
+
+async def test_every_place_of_the_palette_is_there_under_its_own_key(api: Api) -> None:
+    page = (await api.client.get("/", headers=BROWSER)).text
+    options = re.findall(r'<li role="option" id="po-[pa]\d+"[^>]*>', page)
+    hrefs = {found[1].replace("&amp;", "&") for each in options if (found := re.search(r'data-href="([^"]+)"', each))}
+    assert {"/", "/services", "/queue", "/checks/new"} <= hrefs
+    for href in hrefs:
+        assert (await api.client.get(href, headers=BROWSER)).status_code == 200, href
+    keys = [found[1] for each in options if (found := re.search(r'data-key="([^"]+)"', each))]
+    assert len(keys) == len(set(keys)) >= 7
