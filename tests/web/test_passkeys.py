@@ -23,7 +23,7 @@ from app.features.passkeys.models import PasskeyRow
 from app.features.passkeys.sessions import Sessions
 from tests.fakes.authenticator import Authenticator
 from tests.web.test_contract import running
-from tests.web.test_pages import BROWSER
+from tests.web.test_pages import BROWSER, PAGES
 
 ORIGIN = "https://dockrev.example"
 COOKIE = "__Host-dockrev_session"
@@ -274,6 +274,27 @@ async def test_signing_in_is_in_the_audit_trail(home: tuple[Litestar, Moving]) -
     assert ("passkey.enrol", "ok", "passkey", "owner") in told
     assert ("login.passkey", "refused", "passkey", "") in told
     assert device.credentials and "credential" not in json.dumps(events)
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/settings/notifications", "/settings/tokens", "/settings/audit", "/api/settings"]
+)
+async def test_every_page_knows_somebody_with_a_passkey(home: tuple[Litestar, Moving], path: str) -> None:
+    visitor = Visitor(home[0])
+    await visitor.enrol(Authenticator(ORIGIN))
+    for headers in (BROWSER, {"Accept": "application/json"}):
+        answer = await visitor.http.get(path, headers=headers, follow_redirects=True)
+        assert answer.status_code == 200, answer.text
+
+
+async def test_settings_and_deploy_check_say_that_it_is_protected(home: tuple[Litestar, Moving]) -> None:
+    visitor = Visitor(home[0])
+    await visitor.enrol(Authenticator(ORIGIN))
+    page = (await visitor.http.get("/settings", headers=BROWSER)).text
+    assert "Protected" in page and "Nobody is named" not in page and "by a passkey" in page
+    assert (await visitor.http.get("/api/settings")).json()["auth"]["matchedBy"] == "passkey"
+    checked = (await visitor.http.get("/deploy-check", headers=BROWSER, follow_redirects=True)).text
+    assert "the owner signs in with a passkey" in checked.replace("The owner", "the owner")
 
 
 # Attacks

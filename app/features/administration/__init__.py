@@ -16,6 +16,7 @@ from app.features.administration.deploy_check import DeployCheck
 from app.features.administration.misroute import misroute_handlers
 from app.features.administration.settings_reads import SettingsReads
 from app.features.administration.welcome import Welcome, lead_to_deploy_check
+from app.features.passkeys import count_of
 from app.features.preferences import Preferences, ReadinessBoard, Sections
 from app.features.schedules import Scheduler
 from app.features.stacks import Stacks
@@ -28,7 +29,9 @@ def _setup(container: Container) -> None:
     settings, clock = container.get(Settings), container.get(Clock)
     preferences, sections = container.get(Preferences), container.get(Sections)
     sections.add("access", "backups", "monitoring", "schedules", "instance", "deploy-check")
-    container.put(SettingsReads, SettingsReads(settings, preferences, container.get(Scheduler), sections))
+    container.put(
+        SettingsReads, SettingsReads(settings, preferences, container.get(Scheduler), sections, count_of(container))
+    )
     check = DeployCheck(
         settings=settings,
         policy=container.get(AuthPolicy),
@@ -36,6 +39,7 @@ def _setup(container: Container) -> None:
         compose=container.get(Compose),
         stacks=container.get(Stacks),
         board=container.get(ReadinessBoard),
+        passkeys=count_of(container),
         clock=clock,
     )
     container.put(DeployCheck, check)

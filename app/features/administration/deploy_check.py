@@ -14,6 +14,7 @@ from app.adapters.engine import Engine
 from app.core.clock import Clock
 from app.core.errors import DockrevError
 from app.core.web.auth import AuthPolicy, Identity, mask
+from app.core.web.presentation import plural
 from app.features.administration import deploy_rules as rules
 from app.features.administration.deploy_rules import Outcome
 from app.features.administration.deploy_schemas import CheckOut, ReportOut
@@ -38,6 +39,7 @@ MATCHED: Final = {
     "group": "by the allowed group",
     "anonymous_dev": "by the development bypass",
     "token": "by an API token",
+    "passkey": "by a passkey",
 }
 
 
@@ -53,6 +55,7 @@ class DeployCheck:
         compose: Compose,
         stacks: Stacks,
         board: ReadinessBoard,
+        passkeys: Callable[[], Awaitable[int]],
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -61,6 +64,7 @@ class DeployCheck:
         self._compose = compose
         self._stacks = stacks
         self._board = board
+        self._passkeys = passkeys
         self._clock = clock
         self._timeout = float(settings.deploy_check_local_command_timeout_seconds)
         self.failing: bool | None = None
@@ -105,6 +109,8 @@ class DeployCheck:
         evidence = f"allowed user {user}, allowed group {group}; {headers}"
         if policy.has_allow_list:
             return Outcome("pass", "a user or a group is allowed", evidence)
+        if count := await self._passkeys():
+            return Outcome("pass", "the owner signs in with a passkey", f"{plural(count, 'passkey')}; {evidence}")
         return Outcome(
             "fail",
             "nobody is named who may use Dockrev",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -42,11 +43,19 @@ OPEN_TO: Final = {"loopback": "this machine only", "any": "everybody who can rea
 class SettingsReads:
     """Everything the page shows."""
 
-    def __init__(self, settings: Settings, preferences: Preferences, scheduler: Scheduler, sections: Sections) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        preferences: Preferences,
+        scheduler: Scheduler,
+        sections: Sections,
+        passkeys: Callable[[], Awaitable[int]],
+    ) -> None:
         self._settings = settings
         self._preferences = preferences
         self._scheduler = scheduler
         self._sections = sections
+        self._passkeys = passkeys
 
     async def page(self, request: Request[Any, Any, Any]) -> SettingsPage:
         """As it is now."""
@@ -60,6 +69,7 @@ class SettingsReads:
             logout_url=policy.logout_url if policy.has_allow_list else None,
             ignored=ignored_sender(policy),
             allowed=policy.has_allow_list,
+            passkeys=await self._passkeys(),
             open_to=OPEN_TO[policy.anonymous],
             backup=await backup_card(now.backup),
             monitor=MonitorCard(

@@ -82,6 +82,7 @@ class SettingsPage(ApiModel):
     logout_url: str | None = None
     ignored: Maybe[IgnoredSender] = None
     allowed: bool
+    passkeys: int = 0
     open_to: str
     backup: BackupCard
     monitor: MonitorCard

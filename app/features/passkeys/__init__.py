@@ -5,7 +5,7 @@ Nothing of it is there unless `DOCKREV_PASSKEYS` is on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from litestar.types import ControllerRouterHandler
@@ -26,9 +26,18 @@ from app.features.passkeys.touches import Touches
 from app.features.preferences import Preferences, Sections
 from app.settings import Settings
 
-__all__ = ["FEATURE"]
+__all__ = ["FEATURE", "count_of"]
 
 PURGE_SECONDS: Final = 3600.0
+
+
+def count_of(container: Container) -> Callable[[], Awaitable[int]]:
+    """Asks how many passkeys can open this Dockrev; 0 while they are off."""
+    return container.get(Passkeys).count if container.get(Settings).passkeys else _none
+
+
+async def _none() -> int:
+    return 0
 
 
 def _setup(container: Container) -> None:

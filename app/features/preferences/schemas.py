@@ -57,7 +57,7 @@ class AuthOut(ApiModel):
     allowed_group_masked: Maybe[str] = None
     current_user: Maybe[str] = None
     current_groups: list[str]
-    matched_by: Literal["user", "group", "anonymous_dev", "token"]
+    matched_by: Literal["user", "group", "anonymous_dev", "token", "passkey"]
 
 
 class SettingsOut(ApiModel):
