@@ -1,5 +1,5 @@
 """What goes to an authenticator and what of its answers counts (WebAuthn Level 3 §7). The library is loaded with the
-first ceremony, in a thread: it costs 24 MB that nobody pays who never signs in with a passkey."""
+first ceremony, in a thread: it costs 12 MB that nobody pays who never signs in with a passkey."""
 
 from __future__ import annotations
 

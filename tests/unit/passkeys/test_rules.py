@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from app.features.passkeys.ceremonies import KEPT, PER_NETWORK, SECONDS, Ceremonies, Ceremony
@@ -125,3 +128,10 @@ def test_who_begins_many_loses_the_oldest_of_their_own() -> None:
     for number in range(KEPT * 2):
         open_ones.begin(ceremony(f"10.1.{number // 250}.{number % 250}"))
     assert len(open_ones) <= KEPT
+
+
+def test_the_library_waits_for_the_first_ceremony() -> None:
+    """It costs 12 MB that nobody pays who does not use it."""
+    ask = "import app.main, sys; print([name for name in ('webauthn', 'cbor2', 'OpenSSL') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "[]\n"
