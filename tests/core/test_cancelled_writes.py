@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,3 +54,26 @@ async def test_a_connection_in_use_is_waited_for(tmp_path: Path) -> None:
     await db.close()
     assert done == ["read"]
     await reader
+
+
+async def test_no_thread_of_a_connection_outlives_the_database(tmp_path: Path) -> None:
+    """A connection that was thrown away still answers to the event loop, which may be closed right after."""
+    before = set(threading.enumerate())
+
+    async def write(db: Database) -> None:
+        async with db.transaction() as session:
+            while True:
+                await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+
+    for number in range(20):
+        db = Database(tmp_path / f"{number}.sqlite3")
+        await db.create_all()
+        writer = asyncio.ensure_future(write(db))
+        await asyncio.sleep(0.002 * number)
+        for _ in range(3):  # impatience: also the way of giving the connection back is cut off
+            writer.cancel()
+            await asyncio.sleep(0)
+        await db.close()
+        assert not set(threading.enumerate()) - before
+        with suppress(asyncio.CancelledError):
+            await writer

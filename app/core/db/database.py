@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
@@ -63,7 +65,9 @@ class Database:
         )
         self._write_lock = asyncio.Lock()
         self._count = 0
+        self._threads: WeakSet[Thread] = WeakSet()
         event.listen(self._engine.sync_engine, "connect", _prepare_connection)
+        event.listen(self._engine.sync_engine, "connect", self._note_thread)
         event.listen(self._engine.sync_engine, "begin", _begin)
         event.listen(self._engine.sync_engine, "invalidate", _let_go)
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._count_statement)
@@ -132,6 +136,16 @@ class Database:
                 break
             await asyncio.sleep(0.05)
         await self._engine.dispose()
+        for _ in range(40):  # a connection that was thrown away still answers to this event loop
+            if not any(thread.is_alive() for thread in self._threads):
+                break
+            await asyncio.sleep(0.05)
+
+    def _note_thread(self, connection: Any, _record: Any) -> None:
+        """Each connection works in a thread of its own."""
+        thread = getattr(getattr(connection, "driver_connection", None), "_thread", None)
+        if isinstance(thread, Thread):
+            self._threads.add(thread)
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:
