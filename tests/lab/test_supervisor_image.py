@@ -163,7 +163,7 @@ def test_the_supervisors_container_killed_in_the_middle(
     op_id = console.http.post("/supervisor/self-upgrade", json=body).json()["opId"]
     end = time.monotonic() + 60
     while console.http.get("/supervisor/self-upgrade").json()["progress"]["step"] != step.split()[0]:
-        assert time.monotonic() < end
+        assert time.monotonic() < end, console.http.get("/supervisor/self-upgrade").text[-3000:]
         time.sleep(0.02)
     time.sleep(1.0 if "later" in step else 0)
     lab.docker("restart", "--time", "0", console.container("supervisor"))
