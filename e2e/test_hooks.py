@@ -88,6 +88,7 @@ def test_from_an_empty_page_to_a_check(new_context: NewContext, hub: Hub) -> Non
     screen.button("Save").click()
     screen.says("No repository is selected yet")
     # The mask stands in the field's hint, never in its value: what is sent back unchanged keeps the token (spec §3.7).
+    # The field is empty and only hints that a secret is kept: the attribute of HTML that does so has this name.
     expect(connection.get_by_label("Token")).to_have_attribute("placeholder", "******")
 
     page.locator("#targets input[name=input]").fill("https://github.com/acme")

@@ -91,6 +91,7 @@ def _set_up(screen: NotificationsScreen, ends: Ends) -> None:
     screen.save("email")
     expect(screen.card("email")).to_contain_text("me@home.lan, you@home.lan through 127.0.0.1", timeout=SOON)
     # The mask stands in the field's hint, never in its value: sent back unchanged it keeps the address (spec §3.7).
+    # The field is empty and only hints that a secret is kept: the attribute of HTML that does so has this name.
     expect(page.get_by_label("SMTP address")).to_have_attribute("placeholder", "******", timeout=SOON)
     page.locator("#webhook-url").fill(f"{ends.hook.url}/s3cret")
     screen.save("webhook")

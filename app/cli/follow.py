@@ -40,7 +40,7 @@ class Silent:
     """For --json."""
 
     def line(self, document: dict[str, Any]) -> None:
-        """Nothing."""
+        """Not a word: the document at the end is all that stands on stdout."""
 
     step = progress = line
 

@@ -41,7 +41,7 @@ class NavItem:
 
 
 async def _nothing(_: Container) -> None:
-    return None
+    """What a room does at start and stop that has nothing to start or stop."""
 
 
 def _no_handlers(_: Container) -> Sequence[ControllerRouterHandler]:

@@ -113,39 +113,67 @@ class StackOf:
 
 
 class World(Protocol):
-    """Every method may raise a DockrevError with a remedy; none of them shows a credential."""
+    """What an upgrade needs of the engine and Compose; `outside.Outside` does it, tests have their own.
+
+    Every method may raise a DockrevError with a remedy; none of them shows a credential.
+    """
 
     async def look(self, repository: str) -> list[Container]:
         """All containers, also stopped ones, that may be made from `repository`, inspected."""
 
-    async def container(self, id: str) -> Container | None: ...
-    async def service(self, project: str, service: str) -> list[Container]: ...
-    async def image(self, ref: str) -> Image | None: ...
+    async def container(self, id: str) -> Container | None:
+        """One container by id or name; None when there is none."""
+
+    async def service(self, project: str, service: str) -> list[Container]:
+        """The containers of a Compose service, running or not."""
+
+    async def image(self, ref: str) -> Image | None:
+        """A local image by id or reference; None when there is none."""
+
     async def similar_images(self, repository: str) -> list[str]:
         """References in use that are called like the last part of `repository`: the usual mistake."""
 
-    async def host(self) -> Host: ...
-    async def place(self, id: str) -> Place: ...
+    async def host(self) -> Host:
+        """The machine: platform and free disk."""
+
+    async def place(self, id: str) -> Place:
+        """Where Dockrev in this container listens and keeps its database."""
+
     async def pull(self, ref: str, on_line: OnLine) -> str | None:
         """Bring an image; its digest as the registry said it."""
 
-    async def stop(self, id: str) -> None: ...
-    async def start(self, id: str) -> None: ...
-    async def tag(self, image_id: str, ref: str) -> None: ...
-    async def up(
-        self, stack: StackOf, override: Path, *, pull: Literal["always", "missing"], on_line: OnLine
-    ) -> None: ...
-    async def ask(self, address: str, port: int, path: str) -> Probe: ...
-    async def last_words(self, id: str) -> Sequence[str]: ...
+    async def stop(self, id: str) -> None:
+        """Stop a container, with the time it asks for."""
+
+    async def start(self, id: str) -> None:
+        """Start a stopped container as it is."""
+
+    async def tag(self, image_id: str, ref: str) -> None:
+        """Give a local image a name."""
+
+    async def up(self, stack: StackOf, override: Path, *, pull: Literal["always", "missing"], on_line: OnLine) -> None:
+        """Have Compose recreate the one service with the override."""
+
+    async def ask(self, address: str, port: int, path: str) -> Probe:
+        """One request to Dockrev; no answer is an answer too, and never raised."""
+
+    async def last_words(self, id: str) -> Sequence[str]:
+        """The last lines of a container's log."""
+
     def file(self, id: str, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The tar of one file in a container. Entering raises FileNotFoundError when there is none."""
 
-    async def put(self, id: str, folder: str, tar: Path) -> None: ...
+    async def put(self, id: str, folder: str, tar: Path) -> None:
+        """Unpack a tar into a folder of a container."""
+
     def unreadable(self, paths: Sequence[str]) -> list[str]:
         """Those of the files that cannot be read from here."""
 
-    async def close(self) -> None: ...
-    def write_override(self, path: Path, service: str, image: str) -> None: ...
+    async def close(self) -> None:
+        """Let go of the engine."""
+
+    def write_override(self, path: Path, service: str, image: str) -> None:
+        """The Compose file that names the image of one service, and nothing else."""
 
 
 def repository_of(ref: str) -> str:

@@ -83,7 +83,7 @@ class _Provider(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Not a line on stderr for each request of a test."""
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_strangers(proxy: Proxy) -> None:
         else:
             assert answer.status_code == 401
             details = answer.json()["error"]["details"]
-            assert details["reason"] == "identity_missing", details  # Caddy's placeholders are no name
+            assert details["reason"] == "identity_missing", details  # Caddy's own `{http.…}` is no name
 
 
 def test_methods(proxy: Proxy) -> None:

@@ -75,8 +75,8 @@ class Door:
                 while piece := wire.recv(65536):
                     heard += piece
                     wire.settimeout(quiet)
-            except OSError:  # silent, or reset after the answer
-                pass
+            except OSError:
+                pass  # silent, or reset after the answer: what was heard before counts
             return heard
 
 
@@ -152,7 +152,7 @@ FORGERIES: Final = {
     "zero bytes": ["{groups}\x00: admins", "{groups}: admins\x00"],
     "bare line feed": ["X-Padding: a\n{groups}: admins"],
     "bare carriage return": ["X-Padding: a\r{groups}: admins"],
-    "placeholder": ["{groups}: {{http.request.header.X-Groups}}", "X-Groups: admins"],
+    "caddy-variable": ["{groups}: {{http.request.header.X-Groups}}", "X-Groups: admins"],
     "override": ["X-HTTP-Method-Override: POST", "X-Method-Override: POST", "X-Original-URL: /api/health",
                  "X-Rewrite-URL: /api/health", "{groups}: admins"],
 }  # fmt: skip

@@ -65,7 +65,7 @@ def until(prometheus: httpx.Client, query: str) -> None:
             if asked(prometheus, query):
                 return
         except httpx.TransportError:
-            pass
+            pass  # it is still starting
         time.sleep(0.3)
     raise AssertionError(f"nothing for {query}")
 

@@ -61,11 +61,11 @@ async def fill(built: House) -> None:
 
 async def asked(command: str, url: str, folder: Path, **variables: str) -> tuple[str, str]:
     """Status and answer of one line, as a shell and curl make them of it."""
-    for placeholder, value in (
+    for shown, value in (
         ("stk_01J…", STACK), ("svc_01J…", WEB), ("job_01J…", JOB), ("sha256:…", DIGEST), ("github_pat_…", TOKEN),
     ):  # fmt: skip
-        command = command.replace(placeholder, value)
-    assert "…" not in command, f"a placeholder that this test does not know: {command}"
+        command = command.replace(shown, value)
+    assert "…" not in command, f"an example value that this test does not know: {command}"
     limited = command.replace("curl ", r"curl -s -w '\n%{http_code}' --max-time 20 ", 1)
     if " -N " in command:
         limited = limited.replace("--max-time 20", f"--max-time {STREAM_SECONDS}")
@@ -82,6 +82,7 @@ async def asked(command: str, url: str, folder: Path, **variables: str) -> tuple
 async def listening(tmp_path: Path) -> AsyncIterator[str]:
     """The application with what the lines name, on a port of its own."""
     if shutil.which("curl") is None:
+        # What is tested are the very lines of the document, and those call curl.
         pytest.skip("the lines are for curl, and this machine has none")
     async with house(tmp_path) as built:
         await fill(built)

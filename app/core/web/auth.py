@@ -180,7 +180,7 @@ def _text(value: bytes) -> str:
 
 
 def _single(values: Sequence[str]) -> str:
-    """The one value. Caddy before 2.9 sends the placeholder itself where the provider answered without the header."""
+    """The one value. Caddy before 2.9 sends its own `{http.…}` where the provider answered without the header."""
     distinct = {value.strip() for value in values}
     value = distinct.pop() if len(distinct) == 1 else ""
     return "" if value.startswith("{http.") and value.endswith("}") else value

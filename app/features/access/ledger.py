@@ -134,7 +134,7 @@ class Ledger:
                 async with asyncio.timeout(SWEEP_SECONDS):
                     await self._there.wait()
             except TimeoutError:
-                pass
+                pass  # nothing new: what is counted may be over all the same
             self._there.clear()
             for event in self._repeats.over():
                 self._append(event)

@@ -82,7 +82,7 @@ class HttpEnd:
                     self.wfile.write(raw)
 
             def log_message(self, format: str, *args: Any) -> None:
-                return None
+                """Not a line on stderr for each request of a test."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -92,7 +92,7 @@ async def test_the_permit_is_free_while_a_retry_sleeps(registry: FakeRegistry, m
         await asyncio.sleep(0.01)
     await asyncio.wait_for(client.resolve(ImageRef.parse(f"{registry.host}/free"), "1"), 2)
     gate.set()
-    await asyncio.gather(*tasks)
+    assert len(await asyncio.gather(*tasks)) == 10 and waiting == 10
 
 
 async def test_after_the_last_429_the_host_rests_for_background_work_only(

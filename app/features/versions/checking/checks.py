@@ -33,7 +33,7 @@ class Silent:
     """A report nobody reads."""
 
     def log(self, message: str, level: str = "info") -> None:
-        """Nothing."""
+        """Kept nowhere: such a check has no job whose log it could stand in."""
 
 
 class Checks:

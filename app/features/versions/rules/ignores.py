@@ -31,11 +31,16 @@ class Rule(Protocol):
     """What a rule must have to be asked."""
 
     @property
-    def enabled(self) -> bool: ...
+    def enabled(self) -> bool:
+        """Whether it counts at all."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """How `value` is meant: exact, prefix, regex, semver."""
+
     @property
-    def value(self) -> str: ...
+    def value(self) -> str:
+        """What the tag is held against."""
 
 
 R = TypeVar("R", bound=Rule)

@@ -15,7 +15,8 @@ class Scan(Protocol):
     """How far a scan came."""
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether every tag was looked at."""
 
 
 def needs_inference(tag: str) -> bool:
