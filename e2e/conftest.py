@@ -20,8 +20,8 @@ from tests.lab.stacks import Stack
 from tests.suite import find_chromium
 
 OUTPUT = Path(__file__).resolve().parent / "output"
-# What htmx says when a page is left in the middle of a request; a request that fails has words of its own.
-LEAVING = ("htmx:sendAbort", "htmx:afterRequest")
+# What is said when a page is left in the middle of a request; a request that fails has words of its own.
+LEAVING = ("htmx:sendAbort", "htmx:afterRequest", "error occurred when fetching the script")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

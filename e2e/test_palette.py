@@ -46,7 +46,8 @@ class Palette:
         return self.page.locator("#palette [role=option][aria-selected=true]")
 
     def open(self) -> None:
-        """By its shortcut."""
+        """By its shortcut, once the scripts are there (the address is before them)."""
+        self.page.wait_for_load_state()
         self.page.keyboard.press("Control+k")
         expect(self.field).to_be_focused()
 
@@ -131,6 +132,7 @@ def test_shortcuts_lead_somewhere_unless_something_is_typed(page: Page, home: Se
     page.keyboard.press("g")
     page.keyboard.press("j")
     expect(page).to_have_url(f"{home.url}/queue")
+    page.wait_for_load_state()
     page.keyboard.press("?")
     expect(palette.keys).to_be_visible()
     page.keyboard.press("g")

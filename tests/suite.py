@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("--disable-socket", "--allow-hosts=127.0.0.1,::1", "--allow-unix-socket"),
     ),
     "lab": ("tests", "-m", "lab", "-p", "no:playwright", *TOGETHER),  # each with an engine and a registry of its own
-    "e2e": ("e2e",),
+    "e2e": ("e2e", *TOGETHER),
 }
 LIMITS = {"unit": 1200, "lab": 1800, "e2e": 1200}  # seconds; a part that takes longer has hung
 NO_TESTS = 5

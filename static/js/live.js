@@ -110,9 +110,9 @@
     }
 
     #rejoin() {
-      this.#tab?.postMessage({ join: Infinity }); // asks for everything to be read again
-      if (!this.#tab) resync();
+      this.#tab?.postMessage({ join: 0 });
       this.#own?.wake();
+      resync(); // nobody knows what happened meanwhile
     }
 
     #look() {

@@ -8,9 +8,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from sqlmodel import text
 
-from app.core.db import Database
+from app.core.db import Database, StorageError
 
 
 async def test_a_cancelled_transaction_lets_go_of_the_file(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ async def test_a_cancelled_transaction_lets_go_of_the_file(tmp_path: Path) -> No
             writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
-            async with asyncio.timeout(2), db.transaction() as session:  # a locked file would let this time out
+            async with asyncio.timeout(4), db.transaction() as session:  # a locked file would let this time out
                 answer = await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
             assert answer.one() == (1,)
     finally:
@@ -77,3 +78,27 @@ async def test_no_thread_of_a_connection_outlives_the_database(tmp_path: Path) -
         assert not set(threading.enumerate()) - before
         with suppress(asyncio.CancelledError):
             await writer
+
+
+async def test_what_somebody_keeps_is_closed_under_their_hands_and_nothing_is_opened_any_more(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    db = Database(tmp_path / "dockrev.sqlite3")
+    await db.create_all()
+    ended = asyncio.Event()
+
+    async def keep() -> None:
+        async with db.session() as session:
+            await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+            await ended.wait()
+
+    keeper = asyncio.ensure_future(keep())
+    await asyncio.sleep(0.05)
+    await db.close()
+    assert not set(threading.enumerate()) - before
+    with pytest.raises(StorageError, match="stopping"):
+        async with db.session() as session:
+            await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+    ended.set()
+    await asyncio.gather(keeper, return_exceptions=True)
+    del keeper
+    gc.collect()  # a connection that was not closed would say so here

@@ -42,7 +42,7 @@ class Bench:
     async def ended(self, job_id: str) -> JobRecord:
         for gate in (self.commit, self.end):
             gate.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (job := await self.job(job_id)).status.final:
                 await asyncio.sleep(0.01)
         return job
@@ -85,7 +85,7 @@ async def test_before_the_commit_it_ends_cancelled(bench: Bench) -> None:
 async def test_after_the_commit_it_is_too_late(bench: Bench) -> None:
     job_id = await bench.start()
     bench.commit.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await bench.job(job_id)).stop != "committed":
             await asyncio.sleep(0.01)
     assert await bench.refused(job_id) == "apply_committed"
@@ -115,7 +115,7 @@ async def test_other_jobs_and_unknown_ones(bench: Bench) -> None:
 async def test_one_that_waits_ends_at_once(bench: Bench) -> None:
     bench.engine.register(JobKind("update", bench._run, workers=1))
     first, second = await bench.start(), await bench.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await bench.job(first)).status is not JobStatus.RUNNING:
             await asyncio.sleep(0.01)
     assert await bench.engine.request_stop(second, "bob") == "requested"

@@ -1,6 +1,6 @@
 """Dockrev's own image, built from this tree by the Containerfile on the lab's engine.
 
-    images = own_images(lab)          # {"0.1.0": "127.0.0.1:PORT/homelab/dockrev:0.1.0", "0.2.0": …, "0.3.0": …}
+    images = own_images(lab)          # {"0.1.0": "127.0.0.1:PORT/homelab/own-dockrev:0.1.0", "0.2.0": …, "0.3.0": …}
 
 0.3.0 ends as soon as it starts, 0.3.1 stays and never answers. What was built is kept in the lab's cache folder under
 the hash of what went into it, so a second lab loads it. `python -m tests.lab.own_image` builds it and says how large it
@@ -24,7 +24,7 @@ from tests.lab.errors import LabUnavailable
 from tests.lab.lab import Lab
 from tests.lab.packages import PROJECT, lab_dir, lab_lock
 
-REPOSITORY = "homelab/dockrev"
+REPOSITORY = "homelab/own-dockrev"  # never the one of `selfupgrade`, whose stand-ins have the same tags
 LOCAL = "lab/dockrev"
 WHEELS = "lab/wheels:1"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from weakref import WeakSet
 
+from aiosqlite import Connection as Driver
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -65,9 +65,11 @@ class Database:
         )
         self._write_lock = asyncio.Lock()
         self._count = 0
-        self._threads: WeakSet[Thread] = WeakSet()
+        self._drivers: WeakSet[Driver] = WeakSet()
+        self._closed = False
+        event.listen(self._engine.sync_engine, "do_connect", self._refuse_when_closed)
         event.listen(self._engine.sync_engine, "connect", _prepare_connection)
-        event.listen(self._engine.sync_engine, "connect", self._note_thread)
+        event.listen(self._engine.sync_engine, "connect", self._note_driver)
         event.listen(self._engine.sync_engine, "begin", _begin)
         event.listen(self._engine.sync_engine, "invalidate", _let_go)
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._count_statement)
@@ -126,26 +128,40 @@ class Database:
             await connection.run_sync(SQLModel.metadata.create_all)
 
     async def close(self) -> None:
-        """Give back every connection; the WAL is folded into the file by the last one.
+        """Give back every connection; the WAL is folded into the file by the last one. Nothing is connected afterwards.
 
-        Who was cancelled may still be putting one back; it is waited for, at most two seconds.
+        Who was cancelled may still be putting one back; it is waited for, at most two seconds. What somebody keeps
+        beyond that is closed under their hands.
         """
+        self._closed = True
         pool = self._engine.pool
         for _ in range(40):
             if not isinstance(pool, AsyncAdaptedQueuePool) or not pool.checkedout():
                 break
             await asyncio.sleep(0.05)
         await self._engine.dispose()
+        for driver in self._working():
+            driver.stop()
         for _ in range(40):  # a connection that was thrown away still answers to this event loop
-            if not any(thread.is_alive() for thread in self._threads):
+            if not self._working():
                 break
             await asyncio.sleep(0.05)
 
-    def _note_thread(self, connection: Any, _record: Any) -> None:
-        """Each connection works in a thread of its own."""
-        thread = getattr(getattr(connection, "driver_connection", None), "_thread", None)
-        if isinstance(thread, Thread):
-            self._threads.add(thread)
+    def _working(self) -> list[Driver]:
+        """Connections whose threads are not at their end; the driver tells it in no other way."""
+        return [driver for driver in self._drivers if driver._thread.is_alive()]
+
+    def _refuse_when_closed(self, *_: Any) -> None:
+        if self._closed:
+            raise StorageError("the database is closed: Dockrev is stopping", hint="Try again when it runs again.")
+
+    def _note_driver(self, connection: Any, _record: Any) -> None:
+        """Each connection works in a thread of its own, which ends with it."""
+        driver = getattr(connection, "driver_connection", None)
+        if isinstance(driver, Driver):
+            self._drivers.add(driver)
+            if self._closed:  # it was being made meanwhile
+                driver.stop()
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:
