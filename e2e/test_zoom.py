@@ -23,9 +23,9 @@ CUT = """() => [...document.querySelectorAll('main *, .top *, #banners *')].filt
   return (across || down) && el.clientWidth > 0 && el.textContent.trim();
 }).map((el) => `${el.tagName}.${el.className} "${el.textContent.trim().slice(0, 40)}"`)"""
 # A job that runs while one looks, with the longest phase there is.
-RUNS = """for (const pill of document.querySelectorAll('#job-pill')) pill.innerHTML = `<a class="st" data-s="run" href="/queue"><span class="live">
-</span><span class="short">1 job</span><span class="long"><span class="m">#WQ9Z26</span> waiting for dependencies 100%
-</span></a>`"""
+RUNS = """for (const pill of document.querySelectorAll('#job-pill')) pill.innerHTML = `
+  <a class="st" data-s="run" href="/queue"><span class="live"></span><span class="short">1 job</span>
+  <span class="long"><span class="m">#WQ9Z26</span> waiting for dependencies 100%</span></a>`"""
 # What stays in place while the rest is scrolled may not take the page away from who reads it.
 STAYS = """() => {
   let taken = 0;
