@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 
 class Reason(StrEnum):
@@ -28,9 +28,8 @@ class Reason(StrEnum):
 _URGENCY: Final = {reason: rank for rank, reason in enumerate(Reason)}
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a snapshot is about."""
+class Key(NamedTuple):
+    """What a snapshot is about. A tuple: pages look up one for each service."""
 
     image_repo: str
     digest: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
@@ -31,8 +30,7 @@ _AGE_COLUMNS: Final[tuple[Any, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotAge:
+class SnapshotAge(NamedTuple):
     """A snapshot without its tags: enough to tell whether it is still good."""
 
     key: Key
