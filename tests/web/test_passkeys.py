@@ -185,6 +185,36 @@ async def test_a_further_passkey_and_its_removal(home: tuple[Litestar, Moving]) 
     assert reason(await other.login(key)) == "passkey_unknown"
 
 
+async def test_a_passkey_gets_another_name(home: tuple[Litestar, Moving]) -> None:
+    app, _ = home
+    visitor, phone = Visitor(app), Authenticator(ORIGIN)
+    await visitor.enrol(phone)
+    listed = (await visitor.http.get("/settings/passkeys", headers={"Accept": "application/json"})).json()
+    [key] = listed["passkeys"]
+    address = f"/settings/passkeys/{key['id']}/rename"
+    assert address in (await visitor.http.get("/settings/passkeys", headers=BROWSER)).text
+    form = (await visitor.http.get(address, headers=BROWSER)).text
+    assert 'value="phone"' in form and f'action="{address}"' in form
+    assert (await visitor.http.get(address, headers={"Accept": "application/json"})).json()["passkey"] == key
+    for bad in ("", " \u202e\x00 ", "n" * 65):
+        refused = await visitor.form(address, name=bad)
+        assert refused.status_code == 400 and refused.json()["error"]["details"]["field"] == "name", bad
+    for given, kept in (("n" * 64, "n" * 64), ("  the\u202e  <b>old</b>\x1b phone ", "the <b>old</b> phone")):
+        assert (await visitor.form(address, name=given)).status_code == 303
+        shown = (await visitor.http.get(address, headers={"Accept": "application/json"})).json()
+        assert shown["passkey"]["name"] == kept
+    assert "the &lt;b&gt;old&lt;/b&gt; phone" in (await visitor.http.get("/settings/passkeys", headers=BROWSER)).text
+    assert (await visitor.http.post(address, data={"name": "stolen"})).status_code == 403, "no token"
+    assert (await visitor.form("/settings/passkeys/psk_none/rename", name="x")).status_code == 404
+    assert await visitor.allowed(), "its sessions go on"
+    again = Visitor(app)
+    assert (await again.login(phone)).status_code == 200
+    await app.state["container"].get(Ledger).settle()
+    events = (await visitor.http.get("/api/audit?action=passkey.rename")).json()["events"]
+    assert {event["action"] for event in events} == {"passkey.rename"}
+    assert "the <b>old</b> phone" in json.dumps(events, ensure_ascii=False)
+
+
 async def test_the_last_passkey_goes_only_when_that_was_said(home: tuple[Litestar, Moving]) -> None:
     app, _ = home
     visitor = Visitor(app)
@@ -473,7 +503,14 @@ async def test_no_session_survives_signing_in(home: tuple[Litestar, Moving]) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["/logout", "/settings/passkeys/{key}/remove", "/settings/passkeys/sessions/end-others", "/login/enrol"]
+    "path",
+    [
+        "/logout",
+        "/settings/passkeys/{key}/remove",
+        "/settings/passkeys/{key}/rename",
+        "/settings/passkeys/sessions/end-others",
+        "/login/enrol",
+    ],
 )
 async def test_no_other_site_posts_forms(home: tuple[Litestar, Moving], path: str) -> None:
     app, _ = home

@@ -99,6 +99,7 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/passkeys/sessions/end-others": "session.end",
     "POST /settings/passkeys/sessions/{session_id}/end": "session.end",
     "POST /settings/passkeys/{passkey_id}/remove": "passkey.remove",
+    "POST /settings/passkeys/{passkey_id}/rename": "passkey.rename",
     "POST /settings/tokens": "token.create",
     "POST /settings/tokens/{token_id}/revoke": "token.revoke",
     "POST /settings/{card}": "settings.change",

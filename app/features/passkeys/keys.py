@@ -16,7 +16,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
 from app.features.passkeys.codes import Codes
 from app.features.passkeys.models import PasskeyRow, PasskeySessionRow
-from app.features.passkeys.rules import from_b64url, plain_name
+from app.features.passkeys.rules import checked_name, from_b64url, plain_name
 
 LIMIT: Final = 20
 
@@ -121,6 +121,16 @@ class Passkeys:
         async with self._db.transaction() as session:
             change = update(PasskeyRow).where(col(PasskeyRow.id) == passkey_id)
             await session.exec(change.values(alarm_at=self._clock.now()))
+
+    async def rename(self, passkey_id: str, name: str) -> Passkey:
+        """Call it something else. Raises NotFound, InvalidArgument."""
+        checked = checked_name(name)
+        async with self._db.transaction() as session:
+            row = await session.get(PasskeyRow, passkey_id)
+            if row is None:
+                raise NotFound("passkey not found", hint="It was removed already.")
+            row.name = checked
+        return _passkey(row)
 
     async def remove(self, passkey_id: str, *, even_the_last: bool) -> Passkey:
         """Remove it and end the sessions that it opened. Raises NotFound, Conflict."""

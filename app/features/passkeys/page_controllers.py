@@ -21,7 +21,7 @@ from app.features.access import remark
 from app.features.passkeys.codes import Codes
 from app.features.passkeys.door import Door, session_of
 from app.features.passkeys.keys import Passkeys
-from app.features.passkeys.page_schemas import PasskeyOut, PasskeysPage, RemovePage, SessionOut
+from app.features.passkeys.page_schemas import PasskeyOut, PasskeysPage, RemovePage, RenamePage, SessionOut
 from app.features.passkeys.sessions import Sessions
 from app.features.preferences import Sections
 
@@ -97,6 +97,39 @@ async def passkey_remove(
     return _led(request, pages, Toast(f"{gone.name} is removed.", tone="back"))
 
 
+@get(
+    f"{HERE}/{{passkey_id:str}}/rename",
+    operation_id="passkeyRenamePage",
+    summary="Page to rename a passkey",
+    tags=["pages"],
+    responses=NOT_FOUND,
+)
+async def rename_page(
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    passkeys: NamedDependency[Passkeys],
+    sections: NamedDependency[Sections],
+    passkey_id: FromPath[str],
+) -> View[RenamePage]:
+    """What it is called, and a field for another name."""
+    content = RenamePage(passkey=PasskeyOut.of(await passkeys.get(passkey_id)), sections=sections.links())
+    return await pages.show(request, content, "passkeys/passkey_rename.html")
+
+
+@post(f"{HERE}/{{passkey_id:str}}/rename", **FORM)
+async def passkey_rename(
+    request: AnyRequest,
+    pages: NamedDependency[Pages],
+    passkeys: NamedDependency[Passkeys],
+    passkey_id: FromPath[str],
+) -> Response[Any]:
+    """Call it something else; its sessions go on."""
+    fields = await read_form(request)
+    renamed = await passkeys.rename(passkey_id, fields.get("name", [""])[-1])
+    remark(request, label=renamed.name)
+    return _led(request, pages, Toast(f"It is called {renamed.name} now."))
+
+
 @post(f"{HERE}/sessions/{{session_id:str}}/end", **FORM)
 async def session_end(
     request: AnyRequest,
@@ -128,4 +161,12 @@ def _led(request: AnyRequest, pages: Pages, toast: Toast) -> Response[Any]:
     return answer
 
 
-HANDLERS: Final = (passkeys_page, remove_page, passkey_remove, session_end, sessions_end_others)
+HANDLERS: Final = (
+    passkeys_page,
+    remove_page,
+    passkey_remove,
+    rename_page,
+    passkey_rename,
+    session_end,
+    sessions_end_others,
+)

@@ -66,6 +66,13 @@ class RemovePage(ApiModel):
     sections: list[SectionLink]
 
 
+class RenamePage(ApiModel):
+    """The form for another name of a passkey."""
+
+    passkey: PasskeyOut
+    sections: list[SectionLink]
+
+
 class LoginPage(ApiModel):
     """The page to sign in at. `problem` is why passkeys do not work here, `remedy` what to do about it."""
 

@@ -11,9 +11,10 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.core.errors import InvalidArgument
 from app.settings import is_address
 
-NAME_LENGTH: Final = 60
+NAME_LENGTH: Final = 64
 # Without letters that look like others: what is read off a screen is typed on a phone.
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GROUPS: Final = 4
@@ -109,8 +110,23 @@ def device(agent: str) -> str:
 
 def plain_name(text: str) -> str:
     """A name as it is kept: printable, single spaces, at most NAME_LENGTH characters."""
-    kept = "".join(character for character in text if character.isprintable())
-    return " ".join(kept.split())[:NAME_LENGTH].strip()
+    return _printable(text)[:NAME_LENGTH].strip()
+
+
+def checked_name(text: str) -> str:
+    """A name that somebody gives an existing passkey, cleaned. Raises InvalidArgument when it is empty or too long."""
+    name = _printable(text)
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise InvalidArgument(
+            "a passkey needs a name" if not name else f"the name of a passkey has at most {NAME_LENGTH} characters",
+            hint=f"Give it 1 to {NAME_LENGTH} characters that can be seen.",
+            details={"field": "name"},
+        )
+    return name
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(character for character in text if character.isprintable()).split())
 
 
 def b64url(raw: bytes) -> str:
