@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -101,8 +100,8 @@ class Reporter:
 
 
 def _key_members(task: Task) -> dict[str, Any]:
-    key, names = asdict(task.key), {"image_repo": "imageRepo", "digest": "digest", "host_platform": "hostPlatform"}
-    return {**{names[name]: value for name, value in key.items()}, "reason": task.reason.value}
+    repo, digest, platform = task.key
+    return {"imageRepo": repo, "digest": digest, "hostPlatform": platform, "reason": task.reason.value}
 
 
 def iso(moment: datetime | None) -> str | None:
