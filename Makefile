@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. Every tool comes from .venv, which `make setup` makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-unit test-lab test-e2e lint format lock bench clean
+.PHONY: help setup run demo test test-unit test-lab test-e2e lint format lock messages bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -35,6 +35,9 @@ format: setup ## let ruff put the Python files into shape
 
 lock: setup ## renew the lock files from pyproject.toml
 	@.ci/lock
+
+messages: setup ## renew the catalogues in app/languages from the texts, and tell what is not translated
+	@.venv/bin/python .ci/messages
 
 bench: setup ## measure, and write the figures into the README
 	@.venv/bin/python -m tests.bench

@@ -29,6 +29,7 @@ from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
 from app.core.web.heads import Heads
 from app.core.web.problems import HANDLERS
+from app.core.web.speaking import Speaking, language_switch
 from app.core.web.static import static_handler
 from app.core.web.view import Pages
 from app.installed import INSTALLED
@@ -82,6 +83,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         route_handlers=[
             *(handler for feature in features for handler in (*feature.handlers, *feature.placed(container))),
             static_handler(container.get(Assets)),
+            language_switch(),
             *REFERENCE,
         ],
         lifespan=[lambda app: _lifespan(app, container, features)],
@@ -106,7 +108,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         ),
         logging_config=None,
     )
-    application.asgi_handler = Heads(application.asgi_handler)
+    application.asgi_handler = Speaking(Heads(application.asgi_handler))
     return application
 
 

@@ -18,6 +18,19 @@ from markupsafe import Markup, escape
 
 from app.core.clock import utc_now
 from app.core.web.assets import Assets
+from app.core.web.languages import (
+    LANGUAGES,
+    N_,
+    _,
+    gettext,
+    ngettext,
+    npgettext,
+    pgettext,
+    plural as plural,
+    script_texts,
+    spoken,
+    spoken_tag,
+)
 
 _ANSI: Final = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
@@ -25,6 +38,10 @@ _ANSI: Final = re.compile(
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _DIGEST: Final = re.compile(r"(?:[a-z0-9+._-]+:)?([0-9a-fA-F]{12,})")
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+_MONTHS: Final = (
+    N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"),
+    N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec"),
+)  # fmt: skip
 
 
 def clean(text: object, limit: int = 400) -> str:
@@ -37,7 +54,7 @@ def clean(text: object, limit: int = 400) -> str:
 def size(count: float | None) -> str:
     """Bytes as a person reads them, in powers of ten: `58 MB`, `1.04 GB`."""
     if count is None:
-        return "size unknown"
+        return _("size unknown")
     value = float(max(count, 0))
     unit = 0
     while value >= 999.5 and unit < len(_UNITS) - 1:
@@ -45,7 +62,8 @@ def size(count: float | None) -> str:
         unit += 1
     if unit == 0 or value >= 99.5:
         return f"{value:.0f} {_UNITS[unit]}"
-    return f"{value:.{1 if value >= 10 else 2}f}".rstrip("0").rstrip(".") + f" {_UNITS[unit]}"
+    text = f"{value:.{1 if value >= 10 else 2}f}".rstrip("0").rstrip(".")
+    return f"{text.replace('.', ',') if spoken() == 'de' else text} {_UNITS[unit]}"
 
 
 def duration(seconds: float | None) -> str:
@@ -54,16 +72,20 @@ def duration(seconds: float | None) -> str:
         return ""
     whole = max(0, round(seconds))
     if whole == 0 and seconds > 0:
-        return "under 1 s"
+        return _("under 1 s")
     if whole < 60:
-        return f"{whole} s"
+        return _("%(seconds)s s", seconds=whole)
     if whole < 3600:
         minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        if rest:
+            return _("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=rest)
+        return _("%(minutes)s min", minutes=minutes)
     if whole < 172800:
         hours, rest = divmod(whole // 60, 60)
-        return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
-    return f"{whole // 86400} days"
+        if rest:
+            return _("%(hours)s h %(minutes)s min", hours=hours, minutes=f"{rest:02d}")
+        return _("%(hours)s h", hours=hours)
+    return plural(whole // 86400, "day")
 
 
 def took(seconds: float | None) -> str:
@@ -77,33 +99,43 @@ def took(seconds: float | None) -> str:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """How far away `moment` is: `just now`, `7 min ago`, `in 3 h`, `12 days ago`."""
+    """How far away `moment` is: `just now`, `7 min ago`, `in 3 h`, `12 days ago`. Scripts say the same (times.js)."""
     delta = (now - moment).total_seconds()
-    span = abs(delta)
+    past, span = delta >= 0, abs(delta)
     if span < 10:
-        return "just now" if delta >= 0 else "in a moment"
+        return _("just now") if past else _("in a moment")
     if span < 60:
-        text = f"{span:.0f} s"
-    elif span < 3600:
-        text = f"{span // 60:.0f} min"
-    elif span < 86400:
-        text = f"{span // 3600:.0f} h"
-    else:
-        days = int(span // 86400)
-        text = f"{days} day{'s' if days != 1 else ''}"
-    return f"{text} ago" if delta >= 0 else f"in {text}"
+        count = round(span)
+        return _("%(count)s s ago", count=count) if past else _("in %(count)s s", count=count)
+    if span < 3600:
+        count = int(span // 60)
+        return _("%(count)s min ago", count=count) if past else _("in %(count)s min", count=count)
+    if span < 86400:
+        count = int(span // 3600)
+        return _("%(count)s h ago", count=count) if past else _("in %(count)s h", count=count)
+    days = int(span // 86400)
+    if past:
+        return ngettext("%(num)s day ago", "%(num)s days ago", days)
+    return ngettext("in %(num)s day", "in %(num)s days", days)
+
+
+def day(moment: datetime) -> str:
+    """`22 Nov 2026`, in the zone of `moment`."""
+    return _("%(day)s %(month)s %(year)s", day=moment.day, month=_MONTHS[moment.month - 1], year=moment.year)
 
 
 def absolute(moment: datetime) -> str:
     """The full time for a title: `22 Nov 2026, 14:32:08 UTC`."""
     at = moment.astimezone(UTC)
-    return f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+    return f"{day(at)}, {at:%H:%M:%S} UTC"
 
 
 def stamp(moment: datetime, now: datetime) -> str:
     """Clock time when it is today, day and clock time otherwise (UTC; the browser makes it local)."""
     at = moment.astimezone(UTC)
-    return f"{at:%H:%M:%S}" if at.date() == now.astimezone(UTC).date() else f"{at.day} {at:%b %H:%M}"
+    if at.date() == now.astimezone(UTC).date():
+        return f"{at:%H:%M:%S}"
+    return _("%(day)s %(month)s %(clock)s", day=at.day, month=_MONTHS[at.month - 1], clock=f"{at:%H:%M}")
 
 
 def short_digest(digest: str | None) -> str:
@@ -134,11 +166,6 @@ def breakable(text: object, limit: int = 240) -> Markup:
     """An image reference or path that may wrap after `/` and before `:` and `@`."""
     parts = re.split(r"(?<=/)|(?=[:@])", clean(text, limit))
     return Markup("<wbr>").join(escape(part) for part in parts if part)
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """`1 service`, `3 services`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def sentence(text: str, limit: int = 600) -> str:
@@ -216,13 +243,34 @@ def _times(now: Callable[[], datetime]) -> Callable[..., Markup]:
             "rel": lambda: relative(at, present),
             "clock": lambda: f"{at:%H:%M:%S}",
             "hm": lambda: f"{at:%H:%M}",
-            "date": lambda: f"{at.day} {at:%b %Y}",
+            "date": lambda: day(at),
         }.get(fmt, lambda: stamp(at, present))()
         return Markup('<time datetime="{}" data-fmt="{}" title="{}"{}>{}</time>').format(
             f"{at:%Y-%m-%dT%H:%M:%SZ}", fmt, absolute(at), Markup(' class="{}"').format(css) if css else "", text
         )
 
     return time_tag
+
+
+def _marked(translate: Callable[..., str]) -> Callable[..., Markup]:
+    """For templates: the text is ours and may hold markup, the values may be anybody's and are escaped."""
+
+    def marked(*texts: Any, **values: Any) -> Markup:
+        return Markup(translate(*texts, **{name: escape(value) for name, value in values.items()}))  # noqa: S704
+
+    return marked
+
+
+def _speak(environment: Environment) -> None:
+    """`_()`, `ngettext()` and so on, and `{% trans %}`. `N_()` is for tables: imported templates are run once."""
+    environment.add_extension("jinja2.ext.i18n")
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]  # added by the extension
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.globals.update(
+        _=_marked(gettext), gettext=_marked(gettext), ngettext=_marked(ngettext), pgettext=_marked(pgettext),
+        npgettext=_marked(npgettext), N_=N_, languages=LANGUAGES, spoken=spoken, spoken_tag=spoken_tag,
+        script_texts=lambda: script_texts(spoken()),
+    )  # fmt: skip
 
 
 def install(environment: Environment, assets: Assets, now: Callable[[], datetime] = utc_now) -> Environment:
@@ -234,6 +282,7 @@ def install(environment: Environment, assets: Assets, now: Callable[[], datetime
         "sentence": sentence, "web_link": web_link, "compact_json": compact_json,
     }  # fmt: skip
     environment.filters.update(filters)
+    _speak(environment)
     environment.globals.update(
         asset=assets, icon=_icons(assets), time=_times(now), now=now, path=path, with_query=with_query
     )

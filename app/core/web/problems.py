@@ -54,14 +54,16 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
     context: dict[str, Any] = {"error": error, "request_id": new_id("req"), "request_path": request.url.path}
     if wanted == "fragment":
         extra["HX-Retarget"], extra["HX-Reswap"] = "#toasts", "beforeend"
-        html = pages.bare(request, "errors/_alert.html", **context)
+        html, cookie = pages.bare(request, "errors/_alert.html", **context), None
     elif isinstance(error, AuthRequired) and "forwardHeaderName" in error.details:  # else another means refused
         policy: AuthPolicy = request.app.state.auth_policy
         context["sender"], context["logout_url"] = policy.sender(request), policy.logout_url
-        html = pages.bare(request, "errors/unauthorised.html", **context)
+        html, cookie = pages.bare_with_cookie(request, "errors/unauthorised.html", **context)
     else:
-        html = pages.bare(request, "errors/error.html", **context)
-    return Response(html.encode(), status_code=error.status, headers=extra, media_type=HTML)
+        html, cookie = pages.bare_with_cookie(request, "errors/error.html", **context)
+    return Response(
+        html.encode(), status_code=error.status, headers=extra, media_type=HTML, cookies=[cookie] if cookie else None
+    )
 
 
 def on_known(request: AnyRequest, error: DockrevError) -> Response[Any]:

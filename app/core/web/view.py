@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from jinja2 import Environment
 from jinja2_fragments import render_block
 from litestar import Request, Response
+from litestar.datastructures import Cookie
 from pydantic import BaseModel
 
 from app.core.web.forms import csrf_token
@@ -20,7 +21,7 @@ from app.core.web.frame import Frame
 T = TypeVar("T", bound=BaseModel)
 Shape = Literal["json", "page", "fragment"]
 AnyRequest = Request[Any, Any, Any]
-VARY = {"Vary": "Accept, HX-Request"}
+VARY = {"Vary": "Accept, HX-Request, Accept-Language, Cookie"}
 HTML = "text/html"  # the framework adds the charset
 
 
@@ -101,8 +102,12 @@ class Pages:
 
     def bare(self, request: AnyRequest, template: str, **context: Any) -> str:
         """A page that asks nobody anything, for errors."""
-        token, _ = csrf_token(request)
-        return self.render(template, frame=self.frames.bare(request), csrf_token=token, **context)
+        return self.bare_with_cookie(request, template, **context)[0]
+
+    def bare_with_cookie(self, request: AnyRequest, template: str, **context: Any) -> tuple[str, Cookie | None]:
+        """`bare`, and the cookie to set so that the forms around the page work."""
+        token, cookie = csrf_token(request)
+        return self.render(template, frame=self.frames.bare(request), csrf_token=token, **context), cookie
 
     def _wanted_block(self, request: AnyRequest, template: str) -> str:
         block = request.headers.get("hx-target", "").replace("-", "_")
