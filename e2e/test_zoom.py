@@ -13,7 +13,6 @@ from e2e.server import Server
 
 # 1280 by 900 at 200 % and at 400 %, and a phone on its side
 SIZES = ((640, 450), (320, 256), (740, 360))
-LISTS = ("/", "/services", "/queue", "/settings", "/settings/notifications", "/checks/new")
 # Text of ours that is cut off and cannot be scrolled to: an ellipsis or a clip on something that says something.
 CUT = """() => [...document.querySelectorAll('main *, .top *, #banners *')].filter((el) => {
   if (!el.checkVisibility({checkVisibilityCSS: true}) || el.closest('.sr, .log, pre, [hidden]')) return false;
@@ -22,6 +21,18 @@ CUT = """() => [...document.querySelectorAll('main *, .top *, #banners *')].filt
   const down = ['hidden', 'clip'].includes(how.overflowY) && el.scrollHeight > el.clientHeight + 2;
   return (across || down) && el.clientWidth > 0 && el.textContent.trim();
 }).map((el) => `${el.tagName}.${el.className} "${el.textContent.trim().slice(0, 40)}"`)"""
+# Texts of a rail that it cuts off, or that lie on each other.
+OUT = """() => [...document.querySelectorAll('.rail')].filter((rail) => rail.checkVisibility()).flatMap((rail) => {
+  const edge = Math.min(rail.getBoundingClientRect().right, innerWidth) + 1;
+  const boxes = [...rail.querySelectorAll('b, small, .zone')].filter((el) => el.textContent.trim()).map((el) => {
+    const text = document.createRange();
+    text.selectNodeContents(el);
+    return [el, text.getBoundingClientRect()];
+  }).filter(([, box]) => box.width);
+  const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  return boxes.filter(([el, box]) => box.left < 0 || box.right > edge
+    || boxes.some(([other, its]) => other !== el && meet(box, its))).map(([el]) => el.textContent.trim().slice(0, 40));
+})"""
 # A job that runs while one looks, with the longest phase there is.
 RUNS = """for (const pill of document.querySelectorAll('#job-pill')) pill.innerHTML = `
   <a class="st" data-s="run" href="/queue"><span class="live"></span><span class="short">1 job</span>
@@ -99,10 +110,11 @@ def test_nothing_is_lost(new_context: NewContext, home: Server) -> None:
         for width in (1280, 640):
             page.set_viewport_size({"width": width, "height": 900})
             found += look(page, f"{address} with large text at {width}")
-        if address in LISTS:  # as wide as twelve letters: it may be ugly, not lost
-            page.set_viewport_size({"width": 390, "height": 900})
-            if (far := Screen(page).sideways()) > 0:
-                found.append(f"{address} with large text at 390: scrolls {far} px sideways")
+        page.set_viewport_size({"width": 390, "height": 900})  # as wide as twelve letters: it may be ugly, not lost
+        if (far := Screen(page).sideways()) > 0:
+            found.append(f"{address} with large text at 390: scrolls {far} px sideways")
+        rails = page.evaluate(OUT)
+        found += [f"{address} with large text at 390: cut off in the rail or below another: {each}" for each in rails]
         assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "32px"
     assert not found, "\n".join(found)
 
