@@ -164,7 +164,7 @@ async def events(request: Request) -> Response:
                 sent = now
                 yield json_event("view", {"revision": seen, "regions": moved}, seen)
 
-    return event_stream("supervisor", source)
+    return event_stream(request, "supervisor", source)
 
 
 async def static(request: Request) -> Response:

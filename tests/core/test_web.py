@@ -107,7 +107,7 @@ async def stream(request: Request[Any, Any, Any]) -> EventSourceResponse:
             yield json_event("tick", {"n": number}, number)
             await asyncio.sleep(0)
 
-    return event_stream("test", source)
+    return event_stream(request, "test", source)
 
 
 def client(policy: AuthPolicy, peer: str = "127.0.0.1") -> httpx.AsyncClient:

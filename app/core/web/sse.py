@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.core.web.listening import Connection, ShutOut, question_of, while_let_in
 
 if TYPE_CHECKING:  # the supervisor streams too, without the framework
     from litestar import Request
@@ -47,20 +50,32 @@ def comment() -> ServerSentEvent:
     return ServerSentEvent(comment="keep-alive", sep="\n")
 
 
-def event_stream(name: str, source: Callable[[anyio.Event], AsyncIterator[ServerSentEvent]]) -> EventSourceResponse:
+def event_stream(
+    connection: Connection, name: str, source: Callable[[anyio.Event], AsyncIterator[ServerSentEvent]]
+) -> EventSourceResponse:
     """Serve `source`; it is given an event that is set when the server shuts down and shall then return.
 
-    Keep-alive comments go out every 15 s; a client that does not read for 10 s is dropped.
+    Keep-alive comments go out every 15 s; a client that does not read for 10 s is dropped. A stream ends with the token
+    or the session that opened it (`core.web.listening`); who comes back is refused like anybody.
     """
-    closing = anyio.Event()
+    closing, still_in = anyio.Event(), question_of(connection)
 
     async def counted() -> AsyncIterator[ServerSentEvent]:
         open_streams[name] = open_streams.get(name, 0) + 1
+        over = False
         try:
             yield comment()
-            async for event in source(closing):
-                yield event
-            if closing.is_set():
+            events = source(closing)
+            async with AsyncExitStack() as stack:
+                if still_in is not None:
+                    guarded = while_let_in(events, still_in, KEEP_ALIVE_SECONDS)
+                    events = await stack.enter_async_context(aclosing(guarded))
+                try:
+                    async for event in events:
+                        yield event
+                except ShutOut:
+                    over = True
+            if over or closing.is_set():
                 yield ServerSentEvent(event="bye", data="{}", retry=1000, sep="\n")
         finally:
             open_streams[name] -= 1

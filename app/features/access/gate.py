@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, ClassVar, Final, NoReturn
 
 from litestar.connection import ASGIConnection
@@ -12,6 +13,7 @@ from litestar.types import Scope as RequestScope
 from app.core.clock import Clock
 from app.core.errors import DockrevError, Forbidden
 from app.core.web.auth import AuthPolicy, Identity, from_this_machine, header_values
+from app.core.web.listening import holds_while
 from app.features.access import acts
 from app.features.access.addresses import client_address, network_of
 from app.features.access.buckets import Buckets, Quota
@@ -64,6 +66,7 @@ class Gate:
                 hint=f"The token {token.name} has the scope {token.scope.value}. Make another one for this.",
                 details={"neededScope": needed.value, "tokenScope": token.scope.value},
             )
+        holds_while(connection, partial(self._tokens.stands, token.id))
         return Identity(token.principal, token.name, (), "token")
 
     def _bearer(self, connection: AnyConnection) -> str | None:

@@ -17,6 +17,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Conflict, InvalidArgument, NotFound
 from app.core.ids import new_id
+from app.core.web.listening import access_changed
 from app.features.access import secret
 from app.features.access.models import ApiTokenRow, Scope
 
@@ -101,6 +102,11 @@ class Tokens:
             return Unrecognised("token_expired", f"the API token {token.name} has expired; make a new one")
         return token
 
+    async def stands(self, token_id: str) -> bool:
+        """Whether it still opens something, for a stream that it opened."""
+        found = self._known.get(token_id)
+        return found is not None and found[0].revoked_at is None and not found[0].expired(self._clock.now())
+
     def used(self, token: Token, address: str) -> None:
         """Note the use; it is stored by `save`."""
         found = self._known.get(token.id)
@@ -167,6 +173,7 @@ class Tokens:
             gone = replace(self.get(token_id), revoked_at=now)
             await session.exec(update(ApiTokenRow).where(col(ApiTokenRow.id) == token_id).values(revoked_at=now))
         self._known[token_id] = (gone, self._known[token_id][1])
+        access_changed()
         return gone
 
     async def purge(self) -> None:

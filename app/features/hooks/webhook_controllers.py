@@ -150,7 +150,7 @@ async def delivery_events(request: AnyRequest, intake: NamedDependency[Intake]) 
         async for event_id, document in ring.follow(after or ring.latest, closing):
             yield json_event(EVENT_NAME, document, event_id)
 
-    return event_stream("deliveries", source)
+    return event_stream(request, "deliveries", source)
 
 
 @post(

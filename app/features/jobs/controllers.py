@@ -99,7 +99,7 @@ async def job_detail(jobs: NamedDependency[JobEngine], job_id: FromPath[str]) ->
 async def job_events(request: Request[Any, Any, Any], jobs: NamedDependency[JobEngine]) -> EventSourceResponse:
     """Server-sent events named `job_event`; resume with `Last-Event-ID` or `?afterId=`."""
     after = resume_point(request)
-    return event_stream("jobs", lambda closing: all_job_events(jobs, after, closing))
+    return event_stream(request, "jobs", lambda closing: all_job_events(jobs, after, closing))
 
 
 @get(
@@ -115,7 +115,7 @@ async def job_event_stream(
     """Server-sent events; without a resume point the whole log is replayed."""
     await find_job(jobs, job_id)
     after = resume_point(request)
-    return event_stream("job", lambda closing: one_job_events(jobs, job_id, after, closing))
+    return event_stream(request, "job", lambda closing: one_job_events(jobs, job_id, after, closing))
 
 
 @post(

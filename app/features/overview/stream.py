@@ -217,4 +217,4 @@ async def page_events(
     if wanted.job is not None:
         job_id, row = wanted.job
         tail = JobTail(job_id, max(row, resume_point(request)), await job_reads.names())
-    return event_stream("page", lambda closing: page_stream.run(wanted, tail, closing, again=bool(again)))
+    return event_stream(request, "page", lambda closing: page_stream.run(wanted, tail, closing, again=bool(again)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,7 @@ from litestar.types import Scope as RequestScope
 
 from app.core.errors import AuthRequired, Conflict
 from app.core.web.auth import AuthPolicy, Identity, from_this_machine, header
+from app.core.web.listening import holds_while
 from app.features.access.addresses import client_address
 from app.features.passkeys.ceremonies import SECONDS
 from app.features.passkeys.keys import Passkeys
@@ -52,7 +54,8 @@ class Door:
 
     async def identify(self, connection: AnyConnection) -> Identity | None:
         """The owner, by session; else what forward auth says. Raises AuthRequired, which leads a browser to /login."""
-        if await self.session(connection) is not None:
+        if (known := await self.session(connection)) is not None:
+            holds_while(connection, partial(self._sessions.stands, known.id))
             return Identity(self.owner, self.owner, (), "passkey")
         try:
             identity = self._policy.identify(connection)
@@ -63,7 +66,13 @@ class Door:
             refusal = self._policy.refusal("identity_missing", "sign in with a passkey")
             refusal.login = login_address(connection)
             raise refusal
+        if identity.matched_by == "anonymous_dev":
+            holds_while(connection, self._open_to_all)
         return identity
+
+    async def _open_to_all(self) -> bool:
+        """Whether nobody has to sign in yet."""
+        return not await self._keys.count()
 
     async def session(self, connection: AnyConnection) -> Session | None:
         """The session that a request brings; kept on the connection's state, with a new token when it is time."""

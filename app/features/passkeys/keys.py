@@ -14,6 +14,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
+from app.core.web.listening import access_changed
 from app.features.passkeys.codes import Codes
 from app.features.passkeys.models import PasskeyRow, PasskeySessionRow
 from app.features.passkeys.rules import checked_name, from_b64url, plain_name
@@ -104,6 +105,7 @@ class Passkeys:
             if len(known) >= LIMIT:
                 raise Conflict(f"there are {LIMIT} passkeys already", hint="Remove one that is not used any more.")
             session.add(row)
+        access_changed()  # nobody without a name may listen any more
         return _passkey(row)
 
     async def used(self, passkey_id: str, sign_count: int, address: str) -> bool:
@@ -147,6 +149,7 @@ class Passkeys:
                 )
             await session.exec(delete(PasskeySessionRow).where(col(PasskeySessionRow.passkey_id) == passkey_id))
             await session.delete(row)
+        access_changed()
         return _passkey(row)
 
 

@@ -16,6 +16,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.ids import new_id
+from app.core.web.listening import access_changed
 from app.features.passkeys.models import PasskeyRow, PasskeySessionRow
 from app.features.passkeys.rules import token_hash
 
@@ -70,6 +71,7 @@ class Sessions:
                     rotated_at=now, last_seen_at=now, address=address[:100], device=device[:100],
                 )
             )  # fmt: skip
+        access_changed()
         return session_id, token
 
     async def find(self, token: str) -> Session | None:
@@ -80,6 +82,12 @@ class Sessions:
         async with self._db.session() as session:
             found = await self._rows(session, and_(_is(token, now), ~_over(now)))
         return found[0] if found else None
+
+    async def stands(self, session_id: str) -> bool:
+        """Whether it still counts, whatever its token is by now."""
+        here = col(PasskeySessionRow.id) == session_id
+        async with self._db.session() as session:
+            return bool(await self._rows(session, and_(here, ~_over(self._clock.now()))))
 
     async def seen(self, known: Session, token: str, address: str) -> str | None:
         """Note that it was used, at most once a minute; a new token when it is time for one."""
@@ -116,16 +124,21 @@ class Sessions:
             ).rowcount
         if not gone:
             raise NotFound("session not found", hint="It ended already.")
+        access_changed()
 
     async def end_others(self, kept: str) -> int:
         """Sign every browser out but one; how many there were."""
         async with self._db.transaction() as session:
-            return (await session.exec(delete(PasskeySessionRow).where(col(PasskeySessionRow.id) != kept))).rowcount
+            others = delete(PasskeySessionRow).where(col(PasskeySessionRow.id) != kept)
+            count = (await session.exec(others)).rowcount
+        access_changed()
+        return count
 
     async def end_token(self, token: str) -> None:
         """Sign out whoever has this token."""
         async with self._db.transaction() as session:
             await session.exec(delete(PasskeySessionRow).where(_is(token, self._clock.now())))
+        access_changed()
 
     async def purge(self) -> None:
         """Forget those that are over."""

@@ -252,7 +252,7 @@ async def inference_events(
         async for event_id, document in ring.follow(after, closing):
             yield json_event(EVENT_NAME, document, event_id)
 
-    return event_stream("version_inference", source)
+    return event_stream(request, "version_inference", source)
 
 
 HANDLERS = (
