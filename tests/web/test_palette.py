@@ -70,5 +70,13 @@ async def test_every_place_of_the_palette_is_there_under_its_own_key(api: Api) -
     assert {"/", "/services", "/queue", "/checks/new"} <= hrefs
     for href in hrefs:
         assert (await api.client.get(href, headers=BROWSER)).status_code == 200, href
+    assert "/reference" in hrefs and "/settings/passkeys" not in hrefs, "passkeys are off here"
     keys = [found[1] for each in options if (found := re.search(r'data-key="([^"]+)"', each))]
     assert len(keys) == len(set(keys)) >= 7
+
+
+async def test_passkeys_are_a_place_while_they_are_on(tmp_path: Path) -> None:
+    async with running(tmp_path, passkeys=True) as (_, client):
+        page = (await client.get("/", headers=BROWSER)).text
+        assert re.search(r'<li role="option"[^>]* data-href="/settings/passkeys"[^>]*><span>Passkeys</span>', page)
+        assert (await client.get("/settings/passkeys", headers=BROWSER)).status_code == 200

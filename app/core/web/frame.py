@@ -32,7 +32,8 @@ class Frame:
     """Given to templates as `frame`. `topics` are those of `/events` for this page; empty means no stream.
 
     `person` is how `user` is called, `logout_url` where that one signs out; both only where the identity provider says.
-    `engine_error` is the engine's complaint while it cannot be reached, with `engine_hint` as the remedy.
+    `engine_error` is the engine's complaint while it cannot be reached, with `engine_hint` as the remedy. `passkeys` says
+    that there is a page of them.
     """
 
     nav: Sequence[NavLink] = field(default_factory=tuple)
@@ -44,6 +45,7 @@ class Frame:
     engine_error: str | None = None
     engine_hint: str = ""
     sandbox: bool = False
+    passkeys: bool = False
     open_to_anyone: bool = False
     version: str = ""
 

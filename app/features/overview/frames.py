@@ -89,6 +89,7 @@ class Frames:
             engine_error=None if engine.connected or engine.checked_at is None else engine.error,
             engine_hint=engine.hint or "",
             sandbox=self._settings.sandbox,
+            passkeys=self._settings.passkeys,
             open_to_anyone=self._policy.open_to_anyone,
         )
 
