@@ -1,6 +1,6 @@
 // Cards of settings: each says whether what it shows is saved. The text belongs to the browser, so a morph leaves it be.
 {
-  const WORDS = { dirty: ["warn", "Not saved yet"], saving: ["run", "Saving…"], saved: ["ok", "Saved"], error: ["bad", "Not saved"] };
+  const WORDS = { dirty: ["warn", tr("Not saved yet")], saving: ["run", tr("Saving…")], saved: ["ok", tr("Saved")], error: ["bad", tr("Not saved")] };
   const tell = (form, state) => {
     const place = form.querySelector("[data-card-state]");
     if (!place) return;

@@ -56,7 +56,7 @@
     note.setAttribute("role", "alert");
     note.dataset.toast = "bad";
     const text = document.createElement("div");
-    text.textContent = "Dockrev did not answer. Look at the jobs before you try again.";
+    text.textContent = tr("Dockrev did not answer. Look at the jobs before you try again.");
     note.append(text);
     toasts.append(note);
   });

@@ -140,12 +140,12 @@
       this.#paused = true;
       if (!place.querySelector("[data-live=next]")) place.replaceChildren(document.getElementById("live-lost").content.cloneNode(true));
       const slot = (name) => place.querySelector(`[data-live=${name}]`);
-      slot("what").textContent = navigator.onLine ? "Live updates paused" : "You are offline";
+      slot("what").textContent = navigator.onLine ? tr("Live updates paused") : tr("You are offline");
       slot("since").textContent = new Date(since).toLocaleTimeString("en-GB");
       slot("now").onclick = () => { this.#tab?.postMessage({ retry: true }); this.#own?.retry(); };
       const tick = () => {
         const left = Math.ceil((due - Date.now()) / 1000);
-        slot("next") && (slot("next").textContent = left > 0 ? `Trying again in ${left} s.` : "Trying now.");
+        slot("next") && (slot("next").textContent = left > 0 ? tr("Trying again in {n} s.", { n: left }) : tr("Trying now."));
       };
       clearInterval(this.#clock);
       tick();

@@ -10,10 +10,10 @@
     const bar = document.querySelector("[data-logbar]");
     const state = bar?.querySelector("[data-following-text]");
     if (!state) return;
-    state.textContent = yes ? "Following" : "Paused";
+    state.textContent = yes ? tr("Following") : tr("Paused");
     state.parentElement.dataset.s = yes ? "run" : "off";
     bar.querySelector("[data-following] .live").hidden = !yes;
-    bar.querySelector("[data-log-follow] span").textContent = yes ? "Pause" : "Follow";
+    bar.querySelector("[data-log-follow] span").textContent = yes ? tr("Pause") : tr("Follow");
   };
   const end = (el) => { el.scrollTop = el.scrollHeight; };
 

@@ -6,6 +6,10 @@
   const clock = (at) => at.toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   const ago = (at) => {
     const minutes = Math.max(0, Math.round((Date.now() - at) / 60_000));
+    if (lang !== "en") {
+      const [count, unit] = minutes < 90 ? [minutes, "minute"] : minutes < 2880 ? [Math.round(minutes / 60), "hour"] : [Math.round(minutes / 1440), "day"];
+      return new Intl.RelativeTimeFormat(lang).format(-count, unit);
+    }
     return minutes < 1 ? "less than a minute ago" : minutes < 90 ? `${plural(minutes, "minute")} ago` : minutes < 2880 ? `${plural(Math.round(minutes / 60), "hour")} ago` : `${plural(Math.round(minutes / 1440), "day")} ago`;
   };
 
@@ -17,7 +21,7 @@
   };
 
   const show = () => {
-    part("why").textContent = navigator.onLine ? "This device is connected, but Dockrev does not answer. It may be restarting, or the way to it is closed." : "This device is offline.";
+    part("why").textContent = navigator.onLine ? tr("This device is connected, but Dockrev does not answer. It may be restarting, or the way to it is closed.") : tr("This device is offline.");
     const found = known();
     part("known").hidden = !found;
     part("nothing").hidden = Boolean(found);
@@ -36,14 +40,14 @@
   let tries = 0, timer = 0;
   const attempt = async (asked = false) => {
     clearTimeout(timer);
-    part("tries").textContent = "Trying now.";
+    part("tries").textContent = tr("Trying now.");
     try {
       const answer = await fetch("/api/health", { cache: "no-store", signal: AbortSignal.timeout(5000) });
       if (answer.ok || answer.status === 401 || answer.status === 403) { location.reload(); return; }
     } catch { /* not yet */ }
     const wait = WAITS[Math.min(tries, WAITS.length - 1)] * (0.75 + Math.random() / 2);
     tries = asked ? 0 : tries + 1;
-    part("tries").textContent = `No answer. The next try is in ${Math.round(wait)} s.`;
+    part("tries").textContent = tr("No answer. The next try is in {n} s.", { n: Math.round(wait) });
     timer = setTimeout(attempt, wait * 1000);
     show();
   };

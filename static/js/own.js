@@ -10,11 +10,12 @@
       const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "application/json" }, cache: "no-store", redirect: "manual" });
       const told = await answer.json().catch(() => null);
       if (answer.ok && typeof told?.state === "string") return "";
-      if (told?.code === "supervisor_misrouted" || answer.ok) return "Misrouted: the proxy sends this address elsewhere, not to the supervisor.";
-      if (answer.status === 401 || answer.status === 403 || answer.type === "opaqueredirect") return "Unauthorised: the supervisor or the proxy does not let you in.";
-      return `Offline: the proxy answers with status ${answer.status}.`;
+      if (answer.status === 401 && told?.error?.details?.pass) return ""; // it is there, and the link brings a pass
+      if (told?.code === "supervisor_misrouted" || answer.ok) return tr("Misrouted: the proxy sends this address elsewhere, not to the supervisor.");
+      if (answer.status === 401 || answer.status === 403 || answer.type === "opaqueredirect") return tr("Unauthorised: the supervisor or the proxy does not let you in.");
+      return tr("Offline: the proxy answers with status {n}.", { n: answer.status });
     } catch (error) {
-      return error.name === "TimeoutError" ? "Offline: the supervisor did not answer within 1.2 s." : "Offline: the supervisor cannot be reached.";
+      return error.name === "TimeoutError" ? tr("Offline: the supervisor did not answer within 1.2 s.") : tr("Offline: the supervisor cannot be reached.");
     }
   };
 
@@ -24,7 +25,7 @@
     if (say.textContent !== text) say.textContent = text;
     el.querySelector("[data-own-again]").hidden = !off;
     if (off && link.hasAttribute("href")) { link.removeAttribute("href"); link.role = "link"; link.ariaDisabled = "true"; }
-    if (!off && !link.hasAttribute("href")) { link.href = el.dataset.own; link.removeAttribute("role"); link.removeAttribute("aria-disabled"); }
+    if (!off && !link.hasAttribute("href")) { link.href = el.dataset.ownWay ?? el.dataset.own; link.removeAttribute("role"); link.removeAttribute("aria-disabled"); }
   };
 
   const look = (el, anew = false) => {

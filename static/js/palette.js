@@ -11,7 +11,7 @@
     const el = document.createElement("li");
     Object.assign(el, { role: "option", id: `po-s${index}`, ariaSelected: "false" });
     el.dataset.href = href;
-    el.append(part("span", name), part("small", stack === null ? "Stack" : `Service in ${stack}`));
+    el.append(part("span", name), part("small", stack === null ? tr("Stack") : tr("Service in {stack}", { stack })));
     return el;
   };
 
@@ -45,7 +45,7 @@
     list.replaceChildren(...found.slice(0, MOST));
     field.setAttribute("aria-expanded", String(found.length > 0));
     select(chosen && found.includes(chosen) ? chosen : found[0]);
-    says.textContent = !found.length ? `Nothing is called that.${failed && ` ${failed}`}` : more > 0 ? `${more} more; type on.` : words.length ? failed : "";
+    says.textContent = !found.length ? `${tr("Nothing is called that.")}${failed && ` ${failed}`}` : more > 0 ? tr("{n} more; type on.", { n: more }) : words.length ? failed : "";
   };
 
   const read = async () => {
@@ -54,7 +54,7 @@
       if (!answer.ok) throw new Error(String(answer.status));
       places = (await answer.json()).places.map(option);
       failed = "";
-    } catch { failed = "Services and stacks could not be read: Dockrev did not answer."; }
+    } catch { failed = tr("Services and stacks could not be read: Dockrev did not answer."); }
     if (dialog.open) show(true);
   };
 

@@ -3,11 +3,11 @@
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const WORDS = {
-    NotAllowedError: "Nothing was done: it was cancelled, took too long, or there is no passkey of this address here.",
-    InvalidStateError: "This key, phone or computer has a passkey for Dockrev already.",
-    SecurityError: "The browser allows no passkeys at this address.",
-    NotSupportedError: "This key cannot keep passkeys, or does not verify its user.",
-    AbortError: "Nothing was done.",
+    NotAllowedError: tr("Nothing was done: it was cancelled, took too long, or there is no passkey of this address here."),
+    InvalidStateError: tr("This key, phone or computer has a passkey for Dockrev already."),
+    SecurityError: tr("The browser allows no passkeys at this address."),
+    NotSupportedError: tr("This key cannot keep passkeys, or does not verify its user."),
+    AbortError: tr("Nothing was done."),
   };
 
   const send = async (address, fields) => {
@@ -16,7 +16,7 @@
     const body = await answer.json().catch(() => null);
     if (answer.ok && body) return body;
     const error = body?.error;
-    const said = error?.message ?? `Dockrev answered ${answer.status}`;
+    const said = error?.message ?? tr("Dockrev answered {n}", { n: answer.status });
     if (error?.details?.reason === "step_up_required") location.assign(`/login/touch?next=${encodeURIComponent(location.pathname)}`);
     throw new Error([said.charAt(0).toUpperCase() + said.slice(1), error?.details?.hint].filter(Boolean).map((part) => part.replace(/[.]?$/, ".")).join(" "));
   };
@@ -40,7 +40,7 @@
   const perform = async (form, say) => {
     const fields = Object.fromEntries(new FormData(form));
     const options = await send(form.dataset.options, form.dataset.passkey === "enrol" && fields);
-    say("Waiting for your key or phone…");
+    say(tr("Waiting for your key or phone…"));
     const { made, ...response } = await (form.dataset.passkey === "login" ? get : create)(options);
     const credential = JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
     const done = await send(form.dataset.finish, { csrf: fields.csrf, next: fields.next ?? "", name: fields.name ?? "", credential });
@@ -53,8 +53,8 @@
     const say = (words) => { line.textContent = words; };
     const origin = document.querySelector("[data-origin]")?.dataset.origin;
     form.hidden = false;
-    if (!window.PublicKeyCredential) { form.hidden = true; say(isSecureContext ? "This browser has no passkeys." : "Browsers have passkeys over https only."); continue; }
-    if (origin && origin !== location.origin) { form.hidden = true; say(`Passkeys of this Dockrev work at ${origin} only. Open it there.`); continue; }
+    if (!window.PublicKeyCredential) { form.hidden = true; say(isSecureContext ? tr("This browser has no passkeys.") : tr("Browsers have passkeys over https only.")); continue; }
+    if (origin && origin !== location.origin) { form.hidden = true; say(tr("Passkeys of this Dockrev work at {origin} only. Open it there.", { origin })); continue; }
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = form.querySelector("button");

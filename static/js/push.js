@@ -8,11 +8,11 @@
   let registration = null;
 
   const why = () => {
-    if (!isSecureContext) return "Browsers take pushes over HTTPS only. Open Dockrev by its https address.";
-    if (!("serviceWorker" in navigator) || !("Notification" in window)) return "This browser cannot take pushes.";
-    if (!("PushManager" in window)) return "This browser takes pushes for installed apps only: put Dockrev on the home screen, then open it there.";
-    if (Notification.permission === "denied") return "Notifications of this address are blocked in the browser. Allow them in its site settings, then reload.";
-    if (!card().dataset.key) return "Make the keys first.";
+    if (!isSecureContext) return tr("Browsers take pushes over HTTPS only. Open Dockrev by its https address.");
+    if (!("serviceWorker" in navigator) || !("Notification" in window)) return tr("This browser cannot take pushes.");
+    if (!("PushManager" in window)) return tr("This browser takes pushes for installed apps only: put Dockrev on the home screen, then open it there.");
+    if (Notification.permission === "denied") return tr("Notifications of this address are blocked in the browser. Allow them in its site settings, then reload.");
+    if (!card().dataset.key) return tr("Make the keys first.");
     return "";
   };
 
@@ -25,7 +25,7 @@
 
   const send = async (method, body) => {
     const answer = await fetch(ADDRESS, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? `Dockrev answered ${answer.status}`);
+    if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? tr("Dockrev answered {n}", { n: answer.status }));
   };
 
   const show = async () => {
@@ -40,12 +40,12 @@
     part("unsubscribe").hidden = Boolean(problem) || !row;
     part("name").hidden = Boolean(problem) || Boolean(row);
     if (problem) say(problem);
-    else if (row) say("This browser gets pushes.", "ok");
-    else say("This browser gets no pushes.");
+    else if (row) say(tr("This browser gets pushes."), "ok");
+    else say(tr("This browser gets no pushes."));
   };
 
   const subscribe = async () => {
-    say("Asking the browser…", "run");
+    say(tr("Asking the browser…"), "run");
     if (await Notification.requestPermission() !== "granted") { await show(); return; }
     const key = card().dataset.key;
     const wanted = bytes(key);
@@ -75,7 +75,7 @@
       document.body.dispatchEvent(new CustomEvent("live-resync"));
       await show();
     } catch (error) {
-      say(`It did not work: ${error.message}`, "bad");
+      say(tr("It did not work: {why}", { why: error.message }), "bad");
     } finally {
       button.removeAttribute("aria-busy");
       button.disabled = false;
@@ -91,7 +91,7 @@
       }
       await show();
     } catch (error) {
-      say(`The browser refused Dockrev's service worker: ${error.message}`, "bad");
+      say(tr("The browser refused Dockrev's service worker: {why}", { why: error.message }), "bad");
     }
   };
   document.addEventListener("htmx:afterSwap", ({ detail }) => { if (detail.target?.id === "page") show(); });

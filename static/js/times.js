@@ -6,9 +6,18 @@
   const zone = new Intl.DateTimeFormat([], { timeZoneName: "short" });
   const zoneOf = (d) => zone.formatToParts(d).find((part) => part.type === "timeZoneName")?.value ?? "";
 
+  // other languages: what the browser knows of them; English as the server writes it
+  const away = new Intl.RelativeTimeFormat(lang, { style: "short" });
+  const dates = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", year: "numeric" });
+  const days = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short" });
+
   const relative = (d) => {
     const delta = (Date.now() - d) / 1000, span = Math.abs(delta);
-    if (span < 10) return delta >= 0 ? "just now" : "in a moment";
+    if (span < 10) return delta >= 0 ? tr("just now") : tr("in a moment");
+    if (lang !== "en") {
+      const [unit, length] = span < 60 ? ["second", 1] : span < 3600 ? ["minute", 60] : span < 86400 ? ["hour", 3600] : ["day", 86400];
+      return away.format(-Math.sign(delta) * Math.floor(span / length), unit);
+    }
     const days = Math.floor(span / 86400);
     const text = span < 60 ? `${Math.floor(span)} s` : span < 3600 ? `${Math.floor(span / 60)} min` : span < 86400 ? `${Math.floor(span / 3600)} h` : `${days} day${days === 1 ? "" : "s"}`;
     return delta >= 0 ? `${text} ago` : `in ${text}`;
@@ -18,8 +27,8 @@
     rel: relative,
     clock,
     hm: (d) => `${two(d.getHours())}:${two(d.getMinutes())}`,
-    date: (d) => `${d.getDate()} ${MONTHS[d.getMonth()]} ${d.getFullYear()}`,
-    stamp: (d) => d.toDateString() === new Date().toDateString() ? clock(d) : `${d.getDate()} ${MONTHS[d.getMonth()]} ${two(d.getHours())}:${two(d.getMinutes())}`,
+    date: (d) => lang !== "en" ? dates.format(d) : `${d.getDate()} ${MONTHS[d.getMonth()]} ${d.getFullYear()}`,
+    stamp: (d) => d.toDateString() === new Date().toDateString() ? clock(d) : `${lang !== "en" ? days.format(d) : `${d.getDate()} ${MONTHS[d.getMonth()]}`} ${two(d.getHours())}:${two(d.getMinutes())}`,
   };
 
   const show = (el) => {

@@ -35,6 +35,7 @@ SHEETS: Final = (
     "css/state.css",
 )
 SCRIPTS: Final = (
+    "js/words.js",
     "vendor/htmx-2.0.11.min.js",
     "vendor/idiomorph-ext-0.8.0.min.js",
     "js/line.js",

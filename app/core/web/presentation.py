@@ -26,10 +26,12 @@ from app.core.web.languages import (
     ngettext,
     npgettext,
     pgettext,
-    plural as plural,
     script_texts,
     spoken,
     spoken_tag,
+)
+from app.core.web.languages import (
+    plural as plural,
 )
 
 _ANSI: Final = re.compile(
@@ -284,6 +286,12 @@ def install(environment: Environment, assets: Assets, now: Callable[[], datetime
     environment.filters.update(filters)
     _speak(environment)
     environment.globals.update(
-        asset=assets, icon=_icons(assets), time=_times(now), now=now, path=path, with_query=with_query
+        asset=assets,
+        icon=_icons(assets),
+        time=_times(now),
+        now=now,
+        path=path,
+        with_query=with_query,
+        supervisor_way="",
     )
     return environment

@@ -62,6 +62,7 @@ READS: Final[Mapping[str, Scope]] = {  # the other reads need `read`
 PUBLIC: Final[Mapping[str, tuple[str, str]]] = {  # action, and the means of those who come this way
     "POST /api/webhooks/github-packages": ("webhook.github", "github"),
     "POST /api/webhooks/trigger": ("webhook.trigger", "webhook"),
+    "POST /language": ("language.choose", "none"),
     "POST /login": ("login.passkey", "passkey"),
     "POST /login/enrol": ("passkey.enrol", "passkey"),
     "POST /login/enrol/options": ("passkey.code", "passkey"),

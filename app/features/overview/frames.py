@@ -12,11 +12,18 @@ from app.core.feature import NavItem
 from app.core.jobs import JobEngine, JobFilter, JobStatus
 from app.core.web.auth import AuthPolicy, Identity, identity_of
 from app.core.web.frame import Frame, NavLink, Pill
+from app.core.web.languages import N_, _
 from app.features.stacks import Runtime
 from app.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
-PHASES = {"prepare": "starting", "scanning": "checking", "backup": "backing up", "apply": "updating", "done": "ending"}
+PHASES = {
+    "prepare": N_("starting"),
+    "scanning": N_("checking"),
+    "backup": N_("backing up"),
+    "apply": N_("updating"),
+    "done": N_("ending"),
+}
 
 
 class Frames:
@@ -49,7 +56,7 @@ class Frames:
         percent = progress.get("percent")
         return Pill(
             job_id=job.id,
-            phase=PHASES.get(phase := str(progress.get("phase") or job.type), phase.replace("_", " ")),
+            phase=str(PHASES.get(phase := str(progress.get("phase") or job.type), phase.replace("_", " "))),
             percent=float(percent) if isinstance(percent, int | float) and percent else None,
             count=len(running),
         )
@@ -61,7 +68,9 @@ class Frames:
     def _frame(self, request: AnyRequest, topics: Sequence[str], pill: Pill | None) -> Frame:
         identity = identity_of(request)
         path = request.url.path
-        nav = [NavLink(item.href, item.label, item.icon, _is_current(item.href, path), item.wide) for item in self._nav]
+        nav = [
+            NavLink(item.href, _(item.label), item.icon, _is_current(item.href, path), item.wide) for item in self._nav
+        ]
         frame = self._with_banners(
             Frame(
                 nav=nav if identity else (),
