@@ -247,8 +247,11 @@ def _times(now: Callable[[], datetime]) -> Callable[..., Markup]:
             "hm": lambda: f"{at:%H:%M}",
             "date": lambda: day(at),
         }.get(fmt, lambda: stamp(at, present))()
-        return Markup('<time datetime="{}" data-fmt="{}" title="{}"{}>{}</time>').format(
-            f"{at:%Y-%m-%dT%H:%M:%SZ}", fmt, absolute(at), Markup(' class="{}"').format(css) if css else "", text
+        css = f' class="{escape(css)}"' if css else ""
+        # put together by hand: `Markup.format` takes ten times as long, and a list has hundreds of these
+        return Markup(  # noqa: S704
+            f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}" data-fmt="{escape(fmt)}" title="{escape(absolute(at))}"{css}>'
+            f"{escape(text)}</time>"
         )
 
     return time_tag
@@ -258,6 +261,8 @@ def _marked(translate: Callable[..., str]) -> Callable[..., Markup]:
     """For templates: the text is ours and may hold markup, the values may be anybody's and are escaped."""
 
     def marked(*texts: Any, **values: Any) -> Markup:
+        if not values:
+            return Markup(translate(*texts))  # noqa: S704
         return Markup(translate(*texts, **{name: escape(value) for name, value in values.items()}))  # noqa: S704
 
     return marked
