@@ -17,6 +17,7 @@ from app.core.web.view import Pages
 from app.features.notifications import controllers, page_controllers
 from app.features.notifications.courier import Courier, Routes
 from app.features.notifications.devices import Devices
+from app.features.notifications.failing import Failing, FailingChannel
 from app.features.notifications.newversions import NewVersions
 from app.features.notifications.outbox import Outbox
 from app.features.notifications.pages import NotificationPages, answer_for_checks
@@ -35,6 +36,8 @@ from app.settings import Settings
 __all__ = [
     "CHANNELS",
     "FEATURE",
+    "Failing",
+    "FailingChannel",
     "NotificationSettings",
     "Notifications",
     "RepoAnomaly",
@@ -91,7 +94,10 @@ def _setup(container: Container) -> None:
         queued=worker.wake,
     )
     container.put(Notifications, notifications)
+    failing = container.put(Failing, Failing(outbox, store, clock))
+    store.changed = failing.refresh
     bus.on(EntitiesChanged, notifications.note)
+    bus.on(EntitiesChanged, failing.note)
     bus.on(ServiceImageChanged, notifications.note_services)
     bus.on(ServiceRemoved, notifications.note_services)
 
@@ -99,6 +105,7 @@ def _setup(container: Container) -> None:
 async def _start(container: Container) -> None:
     notifications, background = container.get(Notifications), container.get(Background)
     await notifications.begin()
+    await container.get(Failing).refresh()
     background.keep("notifications", notifications.follow)
     background.keep("notification outbox", container.get(Worker).run)
     background.keep("notification clean-up", lambda: every(PURGE_SECONDS, container.get(Outbox).purge))

@@ -65,9 +65,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LastDelivery:
-    """The newest message of a channel: when, how it ended, and how many of its devices got it."""
+    """The newest message of a channel: when it was tried last, how that ended, and how many of its devices got it.
+
+    `since` is when it was queued.
+    """
 
     at: datetime
+    since: datetime
     state: DeliveryState
     title: str
     error: str = ""
@@ -262,6 +266,7 @@ def _last(rows: Sequence[DeliveryRow]) -> LastDelivery:
     errors = [row.last_error for row in (*waiting, *failed, *delivered) if row.last_error]
     return LastDelivery(
         at=max(row.tried_at or row.created_at for row in rows),
+        since=min(row.created_at for row in rows),
         state=lead.state,
         title=lead.payload["human"]["title"],
         error=errors[0] if errors else "",

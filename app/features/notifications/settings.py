@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,6 +94,7 @@ class SettingsStore:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
+        self.changed: Callable[[], Awaitable[None]] = _nobody
 
     async def read(self) -> NotificationSettings:
         """What is set now."""
@@ -187,6 +188,11 @@ class SettingsStore:
             row = await self.row(session)
             change(row)
             row.updated_at = self._clock.now()
+        await self.changed()
+
+
+async def _nobody() -> None:
+    """Nobody wants to know of changes."""
 
 
 def _email(row: NotificationSettingsRow, wanted: schemas.EmailInput) -> None:

@@ -16,6 +16,7 @@ from app.core.web.view import Pages
 from app.features.backups import Backups
 from app.features.catalog import Catalog
 from app.features.jobs import JobReads
+from app.features.notifications import Failing
 from app.features.overview import actions, controllers, palette, stream
 from app.features.overview.frames import Frames
 from app.features.overview.service import Overview
@@ -85,6 +86,7 @@ def _setup(container: Container) -> None:
             preferences=container.get(Preferences),
             backups=container.get(Backups),
             job_reads=reads,
+            failing=container.get(Failing),
         ),
     )
 

@@ -28,7 +28,7 @@ async def overview_page(
     """What is new, what needs a person, what runs."""
     query = OverviewQuery(state=checked_state(shown or "open", extra=("open", "all")), q=q[:200])
     content = await overview.page(query)
-    view = await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference"))
+    view = await pages.show(request, content, "overview/overview.html", topics=(*LIVE, "inference", "notifications"))
     await deploy_welcome.invite(request, view)
     return view
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from app.features.backups import Backups
 from app.features.catalog import PLACE, Catalog, Known, Seen, group_of, problems_of, state_counts
 from app.features.catalog.schemas import ServiceRow, StackGroup
 from app.features.jobs import JobReads, job_row
+from app.features.notifications import Failing, FailingChannel
 from app.features.overview.schemas import (
     Action,
     BackupReading,
@@ -33,6 +35,7 @@ from app.settings import Settings
 ROWS_SHOWN = 40
 RECENT = 8
 EVIDENCE_AGE = timedelta(days=7)
+ERROR_SHOWN = 120  # characters
 
 
 class Overview:
@@ -49,6 +52,7 @@ class Overview:
         preferences: Preferences,
         backups: Backups,
         job_reads: JobReads,
+        failing: Failing,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -58,6 +62,7 @@ class Overview:
         self._preferences = preferences
         self._backups = backups
         self._job_reads = job_reads
+        self._failing = failing
 
     async def page(self, query: OverviewQuery) -> OverviewPage:
         """Everything the overview shows, in at most eight queries while nothing runs."""
@@ -96,6 +101,7 @@ class Overview:
             *_discovery_problems(known),
             *(issue for host in self._registry.hosts() if (issue := _registry_issue(host, now)) is not None),
             *_failed_checks(seen),
+            *(_channel_issue(channel) for channel in self._failing.now()),
         ]
 
     async def _readings(self, known: Known, seen: Mapping[str, Seen], now: datetime) -> Readings:
@@ -251,6 +257,21 @@ def _failed_checks(seen: Mapping[str, Seen]) -> list[Issue]:
         )
         for number, (error, names) in enumerate(list(failed.items())[:5])
     ]
+
+
+def _channel_issue(channel: FailingChannel) -> Issue:
+    """The first words of what the receiver said; the rest is on the page it leads to."""
+    short = textwrap.shorten(channel.error, ERROR_SHOWN, placeholder=" …")
+    return Issue(
+        key=f"channel-{channel.name}",
+        severity="bad" if channel.given_up else "warn",
+        title=f"{channel.label}: the last message did not arrive{'' if channel.given_up else ' yet'}.",
+        detail=short or "The receiver did not say why.",
+        remedy="Put its settings right and send a test; it is told here until a message arrives."
+        if channel.given_up
+        else "It is tried again for a day. See that the receiver can be reached, or put the settings right.",
+        actions=[Action(label="Open notifications", href=f"/settings/notifications#{channel.name}")],
+    )
 
 
 def _registry_reading(host: HostState, now: datetime) -> RegistryReading:

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from app.adapters.notify import generate_keys
+from app.core.events import EntitiesChanged
 from app.core.jobs import JobStatus
-from app.features.notifications import schemas
+from app.features.notifications import Failing, schemas
 from app.features.notifications.models import DeliveryState
 from app.features.notifications.outbox import wait_before
 from app.features.notifications.payload import RepoAnomaly
@@ -249,3 +250,33 @@ async def test_anomalies_of_the_scheduled_audit(house: House, end: HttpEnd) -> N
 )
 def test_waits(attempts: int, asked: float | None, seconds: float) -> None:
     assert wait_before(attempts, asked) == seconds
+
+
+async def test_a_channel_fails_when_its_newest_message_did_not_arrive(house: House, end: HttpEnd) -> None:
+    failing = Failing(house.outbox, house.settings, house.room.time.clock())
+    house.settings.changed = failing.refresh
+    house.room.bus.on(EntitiesChanged, failing.note)
+    await house.webhook()
+    assert failing.now() == []
+    end.default = (503, b"")
+    await house.job()
+    await house.tell()
+    assert failing.now() == [], "a moment is no trouble"
+    await house.later(minutes=11)
+    await failing.refresh()
+    [late] = failing.now()
+    assert (late.name, late.label, late.given_up) == ("webhook", "Webhook", False) and "503" in late.error
+    for _ in range(30):
+        await house.later(hours=1)
+    await failing.refresh()
+    [gone] = failing.now()
+    assert gone.given_up and gone.error.startswith("given up after") and "s3cret" not in gone.error
+    await house.webhook(on=False)
+    assert failing.now() == [], "a channel that is off owes nothing"
+    await house.webhook()
+    assert failing.now() == [gone]
+    end.default = (200, b"")
+    await house.job()
+    await house.tell()
+    await failing.refresh()
+    assert failing.now() == []
