@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.db import Database
 from app.core.errors import Conflict, Unavailable
-from app.core.events import EventBus
+from app.core.events import EntitiesChanged, EventBus
 from app.core.jobs import JobContext, JobEngine, JobFilter, JobKind, JobOutcome, JobStatus, NewJob, Progress
 
 
@@ -51,6 +52,26 @@ async def test_a_job_runs_and_its_summary_is_merged(engine: JobEngine) -> None:
     assert job.summary == {"kept": 1, "changed": "after"}
     assert job.finished_at is not None
     assert job.created_by == "alice"
+
+
+async def test_what_is_true_of_the_request_is_not_of_its_job(engine: JobEngine) -> None:
+    """The language of who started it, above all."""
+    asked: ContextVar[str] = ContextVar("asked", default="nobody")
+    seen: list[str] = []
+
+    async def handler(_: JobContext) -> JobOutcome:
+        seen.append(asked.get())
+        return JobOutcome()
+
+    async def react(_: EntitiesChanged) -> None:
+        seen.append(asked.get())
+
+    engine.bus.on(EntitiesChanged, react)
+    engine.register(JobKind("check", handler, prefix="chk"))
+    asked.set("alice")
+    await ended(engine, await engine.submit(NewJob("check", "all", "alice")))
+    assert len(seen) > 1
+    assert set(seen) == {"nobody"}
 
 
 async def test_guard_and_insert_are_one_transaction(engine: JobEngine) -> None:

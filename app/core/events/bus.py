@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -100,7 +101,8 @@ class EventBus:
         for subscription in self._subscriptions:
             subscription.offer(event)
         for reaction in self._reactions.get(type(event), ()):
-            task = asyncio.get_running_loop().create_task(self._react(reaction, event))
+            # in a context of its own: nobody's language, nobody's transaction
+            task = asyncio.get_running_loop().create_task(self._react(reaction, event), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -149,7 +150,9 @@ class JobEngine:
 
     def _launch(self, kind: JobKind, record: JobRecord) -> None:
         ctx = self._contexts[record.id] = JobContext(self, record, self._clock)
-        task = asyncio.get_running_loop().create_task(self._run(kind, ctx), name=record.id)
+        # In a context of its own: what is true of the request that started it, its language above all, is not of a job.
+        running = self._run(kind, ctx)
+        task = asyncio.get_running_loop().create_task(running, name=record.id, context=Context())
         self._running[record.id] = task
         task.add_done_callback(lambda _: self._ended(record.id))
         self._changed(record)
