@@ -114,6 +114,15 @@ def npgettext(context: str, one: str, many: str, count: int, **values: object) -
     return text % {"num": count, **values} if "%" in text else text
 
 
+def known(message: str) -> str | None:
+    """What a text that only comes at run time is in the reader's language; None when nobody translated it."""
+    texts = _texts.get()
+    if texts is None or not message:
+        return message
+    found = texts.gettext(message)
+    return None if found == message else found
+
+
 _ = gettext
 
 

@@ -23,6 +23,7 @@ from app.core.web.languages import (
     N_,
     _,
     gettext,
+    known,
     ngettext,
     npgettext,
     pgettext,
@@ -173,7 +174,7 @@ def breakable(text: object, limit: int = 240) -> Markup:
 def sentence(text: str, limit: int = 600) -> str:
     """`text` cleaned, with a capital letter and a full stop."""
     cleaned = clean(text, limit).strip()
-    return cleaned[:1].upper() + cleaned[1:] + ("" if cleaned[-1:] in ".!?…" else ".")
+    return cleaned[:1].upper() + cleaned[1:] + ("" if cleaned[-1:] in ".!?…。！？" else ".")
 
 
 def words(name: str) -> str:
@@ -275,7 +276,7 @@ def _speak(environment: Environment) -> None:
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(
         _=_marked(gettext), gettext=_marked(gettext), ngettext=_marked(ngettext), pgettext=_marked(pgettext),
-        npgettext=_marked(npgettext), N_=N_, languages=LANGUAGES, spoken=spoken, spoken_tag=spoken_tag,
+        npgettext=_marked(npgettext), N_=N_, known=known, languages=LANGUAGES, spoken=spoken, spoken_tag=spoken_tag,
         script_texts=lambda: script_texts(spoken()),
     )  # fmt: skip
 
