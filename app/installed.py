@@ -8,6 +8,7 @@ from app.features import (
     administration,
     backups,
     catalog,
+    homeassistant,
     hooks,
     jobs,
     notifications,
@@ -34,5 +35,6 @@ INSTALLED: tuple[Feature, ...] = (
     jobs.FEATURE,
     catalog.FEATURE,
     hooks.FEATURE,
+    homeassistant.FEATURE,
     overview.FEATURE,
 )

@@ -24,6 +24,7 @@ IGNORED = (
     "DOCKREV_GHCR_WEBHOOK_AUDIT_INTERVAL_SECONDS",
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_TOPIC = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "y", "on"}), frozenset({"0", "false", "no", "n", "off"})
 
 
@@ -173,6 +174,11 @@ class Settings(AccessSettings):
     passkeys: bool = False
     passkeys_origin: str | None = None
     passkeys_step_up: bool = False
+    mqtt_url: str | None = Field(default=None, repr=False)
+    mqtt_password_file: Path | None = None
+    mqtt_prefix: str = "dockrev"
+    mqtt_discovery_prefix: str = "homeassistant"
+    mqtt_install: bool = False
     deploy_check_local_command_timeout_seconds: int = Field(12, ge=1)
     sandbox: bool = False
 
@@ -206,6 +212,27 @@ class Settings(AccessSettings):
         if value and (not parts.hostname or parts.path or (parts.scheme != "https" and not local)):
             raise ValueError("must be Dockrev's own https address without a path, like https://dockrev.example.com")
         return f"{parts.scheme}://{parts.netloc}" if value else None
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _mqtt_url(cls, value: str | None) -> str | None:
+        text = (value or "").strip()
+        try:
+            parts = urlsplit(text)
+            host = parts.hostname if parts.scheme in ("mqtt", "mqtts") and parts.port != 0 else None
+            good = host and not (parts.path.strip("/") or parts.query or parts.fragment)
+        except ValueError:
+            good = False
+        if text and not good:  # nothing of the value is said: it may hold a password
+            raise ValueError("must look like mqtt://user:password@host:1883 or mqtts://host; encode @ / : # ? in names")
+        return text or None
+
+    @field_validator("mqtt_prefix", "mqtt_discovery_prefix")
+    @classmethod
+    def _topic(cls, value: str) -> str:
+        if not _TOPIC.fullmatch(value := value.strip("/ ")):
+            raise ValueError("must be letters, digits, _ and -, with / between parts, 64 at most")
+        return value
 
     @field_validator("http_addr")
     @classmethod

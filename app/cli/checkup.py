@@ -55,12 +55,14 @@ class Checkup:
             "files": self._look_at_files,
             "registries": self._look_at_registries,
             "access": self._look_at_access,
+            "mqtt": self._look_at_mqtt,
         }
 
     async def run(self, only: Sequence[str] = ()) -> list[Finding]:
         """The findings in their fixed order; a check that breaks or hangs is a failure of its own."""
         try:
-            wanted = {name: check for name, check in self._checks.items() if not only or name in only}
+            usual = [name for name in self._checks if name != "mqtt" or self._settings.mqtt_url]
+            wanted = {name: check for name, check in self._checks.items() if name in (only or usual)}
             return await asyncio.gather(*(self._careful(name, check) for name, check in wanted.items()))
         finally:
             await self._engine.close()
@@ -181,6 +183,16 @@ class Checkup:
             "" if host in ("127.0.0.1", "::1", "localhost") else "; others get 401 until a user or group is allowed"
         )
         return Finding("access", "ok", f"open from this machine only{beyond}")
+
+    async def _look_at_mqtt(self) -> Finding:
+        if self._settings.mqtt_url is None:
+            return Finding("mqtt", "ok", "off; DOCKREV_MQTT_URL would name a broker")
+        from app.adapters.mqtt import Broker, connect
+
+        broker = Broker.of(self._settings.mqtt_url, self._settings.mqtt_password_file)
+        async with connect(broker, identifier=f"dockrev-doctor-{os.getpid()}"):
+            may = "may start updates" if self._settings.mqtt_install else "only hears"
+            return Finding("mqtt", "ok", f"connected to {broker.name}; Home Assistant {may}")
 
 
 def _named_files(containers: Iterable[ContainerSummary]) -> Iterable[str]:

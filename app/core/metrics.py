@@ -42,6 +42,12 @@ class Metrics:
             "When services were last checked; NaN if never",
             registry=self.registry,
         )
+        self.mqtt_connected = Gauge(
+            "dockrev_mqtt_connected",
+            "Whether the MQTT broker is connected; absent without one",
+            ["broker"],
+            registry=self.registry,
+        )
         self.measures: list[Callable[[], Awaitable[None]]] = []
         """What rooms have asked before their numbers are read."""
 

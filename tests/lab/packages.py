@@ -120,15 +120,17 @@ def _suite_root(suite: str, packages: Sequence[str]) -> Path:
     return target
 
 
-def fetch(*packages: str) -> Path:
-    """The folder of packages of the machine's own suite, unpacked without their dependencies."""
+def fetch(*packages: str, libraries: bool = False) -> Path:
+    """The folder of packages of the machine's own suite, unpacked without their dependencies; with `libraries` also
+    those of them that the machine does not have."""
     target = lab_dir() / packages[0]
     with lab_lock("packages"):
         if not target.is_dir():
             _require_apt()
             apt = _Apt(packages[0], ())
             apt.update()
-            _unpack(apt.download(packages), target)
+            got = apt.download_with_missing_libraries if libraries else apt.download
+            _unpack(got(packages), target)
             apt.forget()
     return target
 

@@ -15,7 +15,7 @@ from app.cli.starting import load
 
 CHECKS: Final = (
     *("settings", "database", "disk", "engine", "platform"),
-    *("compose", "files", "registries", "access"),
+    *("compose", "files", "registries", "access", "mqtt"),
 )
 _MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 

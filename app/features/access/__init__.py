@@ -14,8 +14,8 @@ from app.core.web.around import Around
 from app.core.web.auth import AuthPolicy
 from app.features.access import acts, controllers, page_controllers, trail_controllers
 from app.features.access.gate import Gate, answer_headers
-from app.features.access.ledger import Ledger
-from app.features.access.models import Scope
+from app.features.access.ledger import AuditEvent, Ledger
+from app.features.access.models import Outcome, Scope
 from app.features.access.recorder import Recorder, remark
 from app.features.access.tokens import SAVE_SECONDS, Tokens
 from app.features.access.trail import Trail
@@ -23,7 +23,7 @@ from app.features.preferences import Sections
 from app.features.stacks import Stacks
 from app.settings import Settings
 
-__all__ = ["FEATURE", "Scope", "needed_scope", "remark"]
+__all__ = ["FEATURE", "AuditEvent", "Ledger", "Outcome", "Scope", "needed_scope", "remark"]
 
 PURGE_SECONDS: Final = 3600.0
 

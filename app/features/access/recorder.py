@@ -22,11 +22,11 @@ from app.features.access.models import Outcome
 from app.features.access.tokens import Token
 
 AnyRequest = Request[Any, Any, Any]
-MEANS: Final = ("proxy", "passkey", "anonymous", "token", "webhook", "github", "schedule", "system", "none")
+MEANS: Final = ("proxy", "passkey", "anonymous", "token", "webhook", "github", "mqtt", "schedule", "system", "none")
 _MATCHED: Final = {
     "user": "proxy", "group": "proxy", "anonymous_dev": "anonymous", "token": "token", "passkey": "passkey",
 }  # fmt: skip
-_BY_ITSELF: Final = {"schedule": "schedule", "webhook": "webhook", "github": "github"}
+_BY_ITSELF: Final = {"schedule": "schedule", "webhook": "webhook", "github": "github", "mqtt": "mqtt"}
 _ONLY_LOOKS: Final = frozenset({"runtime_scan", "discovery"})  # every ten minutes, for ever: no act of anybody
 
 

@@ -1,0 +1,243 @@
+"""What Home Assistant would hear of a real Dockrev, through Debian's Mosquitto, and what it may start."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.lab.broker import PASSWORD, USER, Ear, Mosquitto
+from tests.lab.lab import Lab
+from tests.lab.test_crash import Server
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def ear(mosquitto: Mosquitto) -> Iterator[Ear]:
+    listening = Ear(mosquitto.port)
+    try:
+        yield listening
+    finally:
+        listening.close()
+
+
+@pytest.fixture
+def start(clean_lab: Lab, tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Start]:
+    started: list[Server] = []
+
+    def run(password: str = PASSWORD, **env: str) -> Server:
+        folder = tmp_path / f"server{len(started)}"
+        folder.mkdir()
+        server = Server(clean_lab, folder)
+        url = f"mqtt://{USER}:{quote(password, safe='')}@127.0.0.1:{mosquitto.port}"
+        server.env |= {"DOCKREV_MQTT_URL": url, "DOCKREV_UPDATE_SETTLE_SECONDS": "4", **env}
+        server.start()
+        started.append(server)
+        return server
+
+    yield run
+    for server in started:
+        server.end()
+        server.http.close()
+
+
+def stack(lab: Lab, repo: str) -> None:
+    """A stack `news` whose service `web` runs 1.0.0 of a repository of this test."""
+    lab.registry.publish(repo, ["1", "1.0.0"], lab.samples("web").good("1.0.0"))
+    ref = lab.registry.ref(repo, "1")
+    lab.stack("news", f"services: {{web: {{image: '{ref}'}}}}").up(wait=True)
+
+
+def release(lab: Lab, repo: str) -> str:
+    """Publish 1.1.0 under the same tag; its digest."""
+    return lab.registry.publish(repo, ["1", "1.1.0"], lab.samples("web").good("1.1.0"))
+
+
+def look(server: Server) -> None:
+    """Discover and check."""
+    server.finished(server.post("/api/discovery/scan")["jobId"])
+    server.finished(server.post("/api/checks", scope="all")["checkId"])
+
+
+def status(server: Server) -> dict[str, Any]:
+    return server.get("/settings/home-assistant")
+
+
+def jobs(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.get("/api/jobs")["jobs"]
+    return [job for job in found if job["type"] == "update"]
+
+
+def test_updates_are_told_started_and_followed(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/told")
+    server = start(DOCKREV_MQTT_INSTALL="on")
+    ear.until(lambda: ear.kept.get("dockrev/status") == "online", "online")
+    own = ear.until(lambda: len(ear.configs("sensor")) == 2 and ear.configs("binary_sensor"), "the own device")
+    assert own["Problem"]["device"]["identifiers"] == ["dockrev"]
+    assert ear.document("dockrev/state")["updates"] == "None", "nobody has looked yet"
+    server.finished(server.post("/api/discovery/scan")["jobId"])
+    config = ear.until(lambda: ear.configs().get("web"), "the entity")
+    assert config["default_entity_id"] == "update.dockrev_news_web"
+    assert config["device"]["name"] == "news" and config["device"]["via_device"] == "dockrev"
+    known = config["availability"][1]["topic"]
+    assert "latest_version" not in ear.state("web") and ear.kept[known] == "offline", "never checked is not up to date"
+    look(server)
+    ear.until(lambda: ear.kept[known] == "online", "the first check")
+    assert ear.state("web") | {"release_url": ""} == {
+        "title": "news/web",
+        "in_progress": False,
+        "update_percentage": None,
+        "installed_version": "1.0.0",
+        "latest_version": "1.0.0",
+        "release_url": "",
+    }
+    assert "command_topic" not in ear.configs()["web"]
+    digest = release(clean_lab, "ha/told")
+    look(server)
+    ear.until(lambda: ear.state("web").get("latest_version") == "1.1.0", "the update")
+    assert ear.state("web")["installed_version"] == "1.0.0"
+    ear.until(lambda: ear.document("dockrev/state")["updates"] == 1, "the count")
+    assert ear.document("dockrev/state")["problem"] == "OFF"
+    config = ear.configs()["web"]
+    assert config["payload_install"] == digest
+
+    ear.say(config["command_topic"], config["payload_install"])
+    ear.say(config["command_topic"], config["payload_install"])
+    ear.until(lambda: ear.state("web")["in_progress"], "progress")
+    ear.until(
+        lambda: not ear.state("web")["in_progress"] and ear.state("web")["installed_version"] == "1.1.0",
+        "the end of the update",
+        90,
+    )
+    assert ear.state("web")["latest_version"] == "1.1.0"
+    (job,) = jobs(server)
+    assert job["status"] == "success" and job["createdBy"] == "mqtt"
+    ear.until(lambda: ear.document("dockrev/state")["updates"] == 0, "nothing waits")
+    trail = server.get("/api/audit?action=update.start")["events"]
+    assert {(event["means"], event["outcome"]) for event in trail} == {("mqtt", "ok"), ("mqtt", "refused")}
+    assert status(server)["connected"] and status(server)["entities"] == 4
+
+
+def test_nothing_is_started_that_was_not_offered(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/refused")
+    digest = release(clean_lab, "ha/refused")
+    server = start()
+    look(server)
+    ear.until(lambda: ear.state("web").get("latest_version", "").startswith("1.1.0"), "the update")
+    config = ear.configs()["web"]
+    assert "command_topic" not in config and "payload_install" not in config
+    topic = config["state_topic"].replace("/state", "/install")
+    ear.say(topic, digest)
+    server.end(signal.SIGTERM)
+
+    again = start(DOCKREV_DB_PATH=str(server.database), DOCKREV_MQTT_INSTALL="on")
+    ear.until(lambda: "payload_install" in ear.configs()["web"], "the command")
+    attributes = ear.configs()["web"]["json_attributes_topic"]
+
+    def answered(words: str) -> bool:
+        return words in ear.document(attributes).get("last_command", "")
+
+    for payload, retain, told in (
+        ("sha256:" + "0" * 64, False, "another version"),
+        ("install", False, "the digest to install"),
+        ("x" * 100_000, False, "the digest to install"),
+        (digest, True, "old"),
+    ):
+        if retain:  # kept before Dockrev listens: it hears it when it connects again
+            again.end(signal.SIGTERM)
+            ear.say(topic, payload, retain=True)
+            again.start()
+        else:
+            ear.say(topic, payload)
+        ear.until(partial(answered, told), told)
+    ear.say("dockrev/svc_of_nobody/install", digest)
+    ear.say("dockrev/../install", digest)
+    time.sleep(1)
+    assert jobs(again) == []
+    refused = again.get("/api/audit?means=mqtt")["events"]
+    assert {event["outcome"] for event in refused} == {"refused"}
+
+
+def test_the_broker_and_dockrev_may_go_and_come(clean_lab: Lab, start: Start, mosquitto: Mosquitto, ear: Ear) -> None:
+    stack(clean_lab, "ha/goes")
+    server = start()
+    look(server)
+    ear.until(lambda: ear.state("web").get("latest_version") == "1.0.0", "the entity")
+    ear.forget()
+    mosquitto.stop()
+    ear.until(lambda: not status(server)["connected"], "that it is gone")
+    page = server.http.get("/settings/home-assistant", headers={"Accept": "text/html"}).text
+    assert "Not connected" in page and PASSWORD not in page and quote(PASSWORD, safe="") not in page
+    assert "dockrev_mqtt_connected" in server.http.get("/metrics").text
+    mosquitto.start()
+    ear.until(lambda: ear.kept.get("dockrev/status") == "online", "everything again", 60)
+    assert ear.state("web")["latest_version"] == "1.0.0" and len(ear.configs("sensor")) == 2
+
+    ear.forget()
+    ear.say("homeassistant/status", "online")
+    ear.until(lambda: ear.kept.get("dockrev/status") == "online", "all after a start of Home Assistant")
+    assert ear.state("web")["latest_version"] == "1.0.0"
+
+    server.end(signal.SIGKILL)
+    ear.until(lambda: ear.kept["dockrev/status"] == "offline", "the last will")
+    server.start()
+    ear.until(lambda: ear.kept["dockrev/status"] == "online", "online")
+    began = time.monotonic()
+    server.end(signal.SIGTERM)
+    assert time.monotonic() - began < 6
+    ear.until(lambda: ear.kept["dockrev/status"] == "offline", "goodbye")
+
+
+def test_what_is_gone_is_emptied(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/gone")
+    server = start()
+    look(server)
+    config = ear.until(lambda: ear.configs().get("web"), "the entity")
+    service_id = config["unique_id"].removeprefix("dockrev_")
+    ear.until(lambda: config["state_topic"] in ear.kept, "its state")
+    server.post(f"/api/services/{service_id}/archive")
+    ear.until(lambda: not any(service_id in topic for topic in ear.kept), "that the archived one is emptied")
+    server.post(f"/api/services/{service_id}/restore")
+    ear.until(lambda: ear.configs().get("web"), "the entity again")
+    old = "homeassistant/update/dockrev/svc_of_another_life"
+    server.end(signal.SIGTERM)
+    ear.say(f"{old}/config", '{"name":"old"}', retain=True)
+    ear.say("dockrev/svc_of_another_life/state", "{}", retain=True)
+    ear.say("homeassistant/update/somebody/else/config", '{"name":"other"}', retain=True)
+    server.start()
+    ear.until(lambda: not any("another_life" in topic for topic in ear.kept), "that old ones are emptied")
+    assert "homeassistant/update/somebody/else/config" in ear.kept, "what is not ours stays"
+
+
+def test_a_wrong_password_is_told_without_it(clean_lab: Lab, start: Start, mosquitto: Mosquitto) -> None:
+    server = start(password="wr0ng-s3cret")
+    deadline = time.monotonic() + 30
+    while not status(server)["error"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    told = status(server)
+    assert "does not accept the user or the password" in told["error"] and not told["connected"]
+    log = (server.folder / "server.log").read_text()
+    pages = server.http.get("/settings/home-assistant", headers={"Accept": "text/html"}).text
+    assert "wr0ng-s3cret" not in log + pages + str(told) and USER + ":" not in log
+    assert "DOCKREV_MQTT_PASSWORD_FILE" in told["remedy"]
