@@ -162,6 +162,26 @@ async def test_forward_auth_counts_beside_it(tmp_path: Path) -> None:
         assert 'href="/logout"' in page.text and ">mira<" in page.text
 
 
+async def test_the_login_page_says_what_forward_auth_looked_for(tmp_path: Path) -> None:
+    async with house(tmp_path, auth_allowed_user="mira", trusted_proxies="192.168.1.7/32") as (app, _):
+        proxied = Visitor(app, address="192.168.1.7")
+        bare = (await proxied.http.get("/login", headers=BROWSER)).text
+        check = bare[bare.index('id="proxy"') : bare.index('id="recover"')]
+        assert "X-Forwarded-User" in check and "absent" in check and "Trusted" in check and "192.168.1.7" in check
+        assert "m**a" in check and "mira" not in bare
+        sent = {**BROWSER, "X-Forwarded-User": "otto", "X-Other": "s3cret", "Cookie": "theirs=s3cret"}
+        other = (await proxied.http.get("/login", headers=sent)).text
+        assert "<code>otto</code>" in other and "Not this one" in other and "s3cret" not in other
+        stranger = Visitor(app, address="192.168.1.66")
+        told = (await stranger.http.get("/login", headers={**BROWSER, "X-Forwarded-User": "mira"})).text
+        assert "Not trusted" in told and "DOCKREV_TRUSTED_PROXIES" in told and "192.168.1.66" in told
+        assert "mira" not in told, "what came from a stranger is not repeated"
+        known = (await proxied.http.get("/login?next=/queue", headers={**BROWSER, "X-Forwarded-User": "mira"})).text
+        assert 'signed you in already. <a href="/queue">' in known
+    async with house(tmp_path / "alone") as (app, _):
+        assert 'id="proxy"' not in (await Visitor(app).http.get("/login", headers=BROWSER)).text
+
+
 async def test_a_further_passkey_and_its_removal(home: tuple[Litestar, Moving]) -> None:
     app, _ = home
     visitor, phone, key = Visitor(app), Authenticator(ORIGIN), Authenticator(ORIGIN)

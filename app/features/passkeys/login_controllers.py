@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
-from app.core.errors import Conflict, Forbidden
+from app.core.errors import AuthRequired, Conflict, Forbidden
 from app.core.web.auth import AuthPolicy, Identity, identity_of
 from app.core.web.forms import csrf_token, read_form
 from app.core.web.fresh import require_fresh
@@ -49,7 +49,7 @@ async def login_page(
         return Response(
             content.model_dump_json(by_alias=True).encode(), media_type="application/json", headers=NO_STORE
         )
-    return _bare(request, pages, "passkeys/login.html", content)
+    return _bare(request, pages, "passkeys/login.html", content, _forward_auth(policy, request))
 
 
 @get("/login/options", **PUBLIC)
@@ -209,10 +209,22 @@ def _signed_in(request: AnyRequest, door: Door, token: str, go_to: str) -> Respo
     return answer
 
 
-def _bare(request: AnyRequest, pages: Pages, template: str, content: LoginPage) -> Response[Any]:
+def _forward_auth(policy: AuthPolicy, request: AnyRequest) -> dict[str, Any]:
+    """For the template: why the proxy's word was not enough, and who sent it; nothing where it is not asked or was."""
+    if policy.has_allow_list:
+        try:
+            policy.identify(request)
+        except AuthRequired as error:
+            return {"auth": error.details, "sender": policy.sender(request)}
+    return {"auth": None, "sender": None}
+
+
+def _bare(
+    request: AnyRequest, pages: Pages, template: str, content: LoginPage, more: dict[str, Any]
+) -> Response[Any]:
     """A page for somebody who was not let in: nothing of the house on it."""
     token, cookie = csrf_token(request)
-    html = pages.render(template, frame=pages.frames.bare(request), csrf_token=token, page=content)
+    html = pages.render(template, frame=pages.frames.bare(request), csrf_token=token, page=content, **more)
     answer: Response[Any] = Response(html.encode(), media_type=HTML, headers=dict(NO_STORE))
     if cookie:
         answer.set_cookie(cookie)
