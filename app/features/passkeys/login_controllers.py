@@ -219,9 +219,7 @@ def _forward_auth(policy: AuthPolicy, request: AnyRequest) -> dict[str, Any]:
     return {"auth": None, "sender": None}
 
 
-def _bare(
-    request: AnyRequest, pages: Pages, template: str, content: LoginPage, more: dict[str, Any]
-) -> Response[Any]:
+def _bare(request: AnyRequest, pages: Pages, template: str, content: LoginPage, more: dict[str, Any]) -> Response[Any]:
     """A page for somebody who was not let in: nothing of the house on it."""
     token, cookie = csrf_token(request)
     html = pages.render(template, frame=pages.frames.bare(request), csrf_token=token, page=content, **more)
