@@ -27,6 +27,10 @@ _CHOICES: Final = {
     "backupTargets": {"bindPaths": {"/srv/demo/data": "inherit"}, "volumeNames": {"demo_db": "force"}},
     "repoUrl": "https://git.example/acme/web",
 }
+_HOOK_SECRET: Final[dict[str, Any]] = {
+    "which": "trigger", "secretMasked": "******", "fromEnvironment": False, "rotatedAt": _AT, "previousCounts": True,
+    "previousUntil": "2026-05-02T10:00:00Z",
+}  # fmt: skip
 _REPO: Final[dict[str, Any]] = {"fullName": "acme/web"}
 _CALLBACK: Final = "https://dockrev.example/api/webhooks/github-packages"
 _CHECKS: Final = ["chk_01JT5N3V0QZ8R6W2M4K7C9D1EF", "chk_01JT5N3V0QZ8R6W2M4K7C9D1EG"]
@@ -93,6 +97,7 @@ REQUESTS: Final[dict[str, Any]] = {
         "resolveConflicts": [{"repo": "acme/web", "keepHookId": 4711, "deleteHookIds": [4712]}],
     },
     "syncGithubRepo": _REPO,
+    "rotateWebhookSecret": {"overlapHours": 24},
     "triggerWebhook": {
         "action": "update", "scope": "service", "serviceId": _SERVICE, "allowArchMismatch": False,
         "backupMode": "inherit",
@@ -264,6 +269,11 @@ ANSWERS: Final[dict[str, Any]] = {
     },
     "syncAllGithubRepos": _ENQUEUED,
     "syncGithubRepo": _ENQUEUED,
+    "listWebhookSecrets": {"secrets": [{**_HOOK_SECRET, "previousUsedAt": "2026-05-01T10:07:00Z"}]},
+    "rotateWebhookSecret": {
+        "ok": True, "secret": _HOOK_SECRET, "value": "Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0IQ",
+    },
+    "endWebhookSecret": _OK,
     "listGithubDeliveries": {
         "page": 1, "perPage": 50, "total": 1, "filteredTotal": 1,
         "summary": {"processed": 1, "ignored": 0, "rejected": 0},

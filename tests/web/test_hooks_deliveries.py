@@ -17,7 +17,7 @@ from app.core.jobs import Job, JobContext, JobEngine, JobKind, JobOutcome, JobSt
 from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.intake import Intake
 from app.features.hooks.models import GithubDeliveryRow, GithubSettingsRow
-from app.features.hooks.rules.delivery import Payload, sign
+from app.features.hooks.rules.delivery import Payload, Signed, sign
 from app.features.hooks.settings import HookSettings
 from app.features.stacks import Discovery
 from app.features.versions import Checks
@@ -279,7 +279,7 @@ async def test_11_with_a_job_it_counts(at: House, monkeypatch: pytest.MonkeyPatc
 
 async def test_11_a_process_that_died_in_between(at: House) -> None:
     deliveries = at.container.get(Deliveries)
-    await deliveries.claim("d-1", Payload("published", "acme", "web"))
+    await deliveries.claim("d-1", Payload("published", "acme", "web"), Signed.CURRENT)
     assert await deliveries.release_unfinished() == 1
     assert (await at.deliver(published()))["attemptCount"] == 1
     assert await deliveries.release_unfinished() == 0

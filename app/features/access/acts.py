@@ -51,6 +51,8 @@ API: Final[Mapping[str, tuple[Scope, str]]] = {
     "POST /api/tokens": (_ADMIN, "token.create"),
     "DELETE /api/tokens/{token_id}": (_ADMIN, "token.revoke"),
     "POST /api/updates": (_UPDATE, "update.start"),
+    "POST /api/webhook-secrets/{which}/rotate": (_ADMIN, "webhook_secret.change"),
+    "DELETE /api/webhook-secrets/{which}/previous": (_ADMIN, "webhook_secret.end_old"),
     "POST /api/web-push/subscriptions": (_ADMIN, "device.add"),
     "DELETE /api/web-push/subscriptions": (_ADMIN, "device.remove"),
 }
@@ -103,6 +105,8 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/passkeys/{passkey_id}/rename": "passkey.rename",
     "POST /settings/tokens": "token.create",
     "POST /settings/tokens/{token_id}/revoke": "token.revoke",
+    "POST /settings/webhook-secrets/{which}/end": "webhook_secret.end_old",
+    "POST /settings/webhook-secrets/{which}/rotate": "webhook_secret.change",
     "POST /settings/{card}": "settings.change",
     "POST /stacks/{stack_id}/{action}": "stack.*",
     "POST /updates": "update.start",
@@ -122,7 +126,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "service_id": "service", "stack_id": "stack", "project": "project", "job_id": "job", "rule_id": "rule",
     "backup_id": "backup", "token_id": "token", "passkey_id": "passkey",
     "session_id": "session", "identifier": "device", "card": "settings", "channel": "channel",
-    "repo": "repository",
+    "repo": "repository", "which": "webhook",
 }  # fmt: skip
 
 

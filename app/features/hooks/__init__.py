@@ -11,13 +11,14 @@ from app.core.db import Database
 from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine, JobRecord
-from app.features.hooks import controllers, page_controllers, webhook_controllers
+from app.features.hooks import controllers, page_controllers, secret_controllers, webhook_controllers
 from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.intake import Intake
 from app.features.hooks.jobs import Anomalies, WebhookJobs
 from app.features.hooks.lookup import Lookup
 from app.features.hooks.pages import HookPages
 from app.features.hooks.records import RepoRecord
+from app.features.hooks.secrets import WebhookSecrets
 from app.features.hooks.service import GithubPackages
 from app.features.hooks.settings import HookSettings
 from app.features.hooks.tracked import TrackedRepos
@@ -35,6 +36,7 @@ from app.settings import Settings
 __all__ = ["FEATURE", "GithubPackages", "WebhookJobs"]
 
 PURGE_SECONDS: Final = 86400.0
+HOUR_SECONDS: Final = 3600.0
 READINESS: Final = "feature.github_packages"
 
 
@@ -43,6 +45,7 @@ def _setup(container: Container) -> None:
     settings, jobs, stacks = container.get(Settings), container.get(JobEngine), container.get(Stacks)
     stored = container.put(HookSettings, HookSettings(db, clock))
     repos = container.put(TrackedRepos, TrackedRepos(db, clock))
+    secrets = container.put(WebhookSecrets, WebhookSecrets(db, clock, settings.webhook_secret))
     deliveries = container.put(Deliveries, Deliveries(db, clock))
     checks = container.get(Checks)
     webhooks = container.put(
@@ -66,6 +69,7 @@ def _setup(container: Container) -> None:
         Intake,
         Intake(
             settings=stored,
+            secrets=secrets,
             repos=repos,
             deliveries=deliveries,
             stacks=stacks,
@@ -87,8 +91,8 @@ def _setup(container: Container) -> None:
             api_url=settings.github_api_url,
         ),
     )
-    container.get(Sections).add("github-packages")
-    container.put(Trigger, Trigger(checks, container.get(Updates), settings.webhook_secret))
+    container.get(Sections).add("github-packages", "webhook-secrets")
+    container.put(Trigger, Trigger(checks, container.get(Updates), secrets))
     container.get(ScheduledActions).add(GHCR_AUDIT, webhooks.audit)
     container.get(ReadinessBoard).add(READINESS, lambda: _readiness(stored, repos))
 
@@ -119,18 +123,25 @@ async def _start(container: Container) -> None:
     background = container.get(Background)
     background.keep("interrupted webhook jobs", container.get(WebhookJobs).resume)
     background.keep("delivery clean-up", lambda: every(PURGE_SECONDS, container.get(Deliveries).purge))
+    background.keep("old webhook secrets", lambda: every(HOUR_SECONDS, container.get(WebhookSecrets).purge))
 
 
 FEATURE = Feature(
     name="hooks",
     setup=_setup,
-    handlers=(*controllers.HANDLERS, *webhook_controllers.HANDLERS, *page_controllers.HANDLERS),
+    handlers=(
+        *controllers.HANDLERS,
+        *webhook_controllers.HANDLERS,
+        *page_controllers.HANDLERS,
+        *secret_controllers.HANDLERS,
+    ),
     provides={
         "github_packages": GithubPackages,
         "deliveries": Deliveries,
         "intake": Intake,
         "trigger": Trigger,
         "hook_pages": HookPages,
+        "webhook_secrets": WebhookSecrets,
     },
     start=_start,
 )

@@ -16,7 +16,7 @@ from app.core.db import Database
 from app.core.errors import InvalidArgument
 from app.features.hooks.models import GithubDeliveryRow
 from app.features.hooks.records import DeliveryPage, DeliveryRecord
-from app.features.hooks.rules.delivery import PACKAGE, Decision, Payload
+from app.features.hooks.rules.delivery import PACKAGE, Decision, Payload, Signed
 
 RETENTION: Final = timedelta(days=90)
 
@@ -36,19 +36,21 @@ class Deliveries:
         self._db = db
         self._clock = clock
 
-    async def record(self, delivery_id: str, payload: Payload, decision: Decision, reason: str, status: int) -> int:
+    async def record(
+        self, delivery_id: str, payload: Payload, decision: Decision, reason: str, status: int, signed: Signed
+    ) -> int:
         """Keep one that was not acted on; which attempt it was. What was acted on earlier keeps its jobs."""
         async with self._db.transaction() as session:
-            row, before = await self._came(session, delivery_id)
+            row, before = await self._came(session, delivery_id, signed)
             if before is None or row.decision is not Decision.PROCESSED:
                 self._describe(row, payload)
                 row.decision, row.reason, row.response_status = decision, reason, status
             return row.attempt_count
 
-    async def claim(self, delivery_id: str, payload: Payload) -> Attempt:
+    async def claim(self, delivery_id: str, payload: Payload, signed: Signed) -> Attempt:
         """Step 9: from here on every other delivery of this id is a repetition."""
         async with self._db.transaction() as session:
-            row, before = await self._came(session, delivery_id)
+            row, before = await self._came(session, delivery_id, signed)
             if before is None:
                 self._describe(row, payload)
             return Attempt(row.attempt_count, before is not None)
@@ -106,14 +108,16 @@ class Deliveries:
         return DeliveryPage(page, per_page, sum(counts.values()), filtered, counts, records)
 
     async def _came(
-        self, session: AsyncSession, delivery_id: str
+        self, session: AsyncSession, delivery_id: str, signed: Signed
     ) -> tuple[GithubDeliveryRow, GithubDeliveryRow | None]:
         """The row of an id, counted; and the same row when it was there before."""
         now, row = self._clock.now(), await session.get(GithubDeliveryRow, delivery_id)
         if row is not None:
-            row.attempt_count, row.received_at = row.attempt_count + 1, now
+            row.attempt_count, row.received_at, row.signed_with = row.attempt_count + 1, now, signed
             return row, row
-        row = GithubDeliveryRow(delivery_id=delivery_id, received_at=now, first_received_at=now, event=PACKAGE)
+        row = GithubDeliveryRow(
+            delivery_id=delivery_id, received_at=now, first_received_at=now, event=PACKAGE, signed_with=signed
+        )
         session.add(row)
         return row, None
 

@@ -13,8 +13,9 @@ from app.core.events import EntitiesChanged, EventBus
 from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.matching import users_of
 from app.features.hooks.rules import delivery as rules
-from app.features.hooks.rules.delivery import Decision, Payload
+from app.features.hooks.rules.delivery import Decision, Payload, Signed
 from app.features.hooks.schemas import DeliveryOut
+from app.features.hooks.secrets import WebhookSecrets, Which
 from app.features.hooks.settings import HookSettings
 from app.features.hooks.tracked import TrackedRepos
 from app.features.stacks import Discovery, ServiceRecord, Stacks
@@ -56,6 +57,7 @@ class Intake:
         self,
         *,
         settings: HookSettings,
+        secrets: WebhookSecrets,
         repos: TrackedRepos,
         deliveries: Deliveries,
         stacks: Stacks,
@@ -64,6 +66,7 @@ class Intake:
         bus: EventBus,
     ) -> None:
         self._settings = settings
+        self._secrets = secrets
         self._repos = repos
         self._deliveries = deliveries
         self._stacks = stacks
@@ -83,10 +86,12 @@ class Intake:
         if reason is not None:
             return Accepted(ignored=reason)
         raw = await body()
-        rules.require_signature(settings.secret, headers.get("x-hub-signature-256"), raw)
+        previous = await self._secrets.previous_of_github()
+        signed = rules.require_signature(settings.secret, headers.get("x-hub-signature-256"), raw, previous)
+        await self._secrets.used(Which.GITHUB, signed)
         payload = rules.read_payload(raw)
         if payload is None:
-            await self._record(delivery_id, Payload(), Decision.REJECTED, rules.INVALID_JSON, 400)
+            await self._record(delivery_id, Payload(), Decision.REJECTED, rules.INVALID_JSON, 400, signed)
             raise InvalidArgument(
                 "the body is not JSON",
                 hint="Set the content type of the webhook on GitHub to application/json.",
@@ -95,9 +100,9 @@ class Intake:
         selected = payload.action == rules.PUBLISHED and await self._repos.covers(payload.owner, payload.repo)
         reason = rules.ignored_read(payload, selected=selected)
         if reason is not None:
-            attempt = await self._record(delivery_id, payload, Decision.IGNORED, reason, 200)
+            attempt = await self._record(delivery_id, payload, Decision.IGNORED, reason, 200, signed)
             return Accepted(ignored=reason, attempt=attempt)
-        claimed = await self._deliveries.claim(delivery_id, payload)
+        claimed = await self._deliveries.claim(delivery_id, payload, signed)
         if claimed.repeated:
             await self._tell(delivery_id)
             return Accepted(ignored=rules.DUPLICATE, attempt=claimed.count)
@@ -162,8 +167,10 @@ class Intake:
         )
         _note(started, job_id, reused)
 
-    async def _record(self, delivery_id: str, payload: Payload, decision: Decision, reason: str, status: int) -> int:
-        attempt = await self._deliveries.record(delivery_id, payload, decision, reason, status)
+    async def _record(
+        self, delivery_id: str, payload: Payload, decision: Decision, reason: str, status: int, signed: Signed
+    ) -> int:
+        attempt = await self._deliveries.record(delivery_id, payload, decision, reason, status, signed)
         await self._tell(delivery_id)
         return attempt
 

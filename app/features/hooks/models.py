@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from app.core.db.table import Table
 from app.core.db.types import EnumText, JsonText, UtcDateTime
-from app.features.hooks.rules.delivery import Decision
+from app.features.hooks.rules.delivery import Decision, Signed
 
 SINGLETON = "default"
 
@@ -85,6 +85,22 @@ class GithubRepoRow(Table, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
+class WebhookSecretRow(Table, table=True):
+    """A secret that was changed; without a row it is as it was made or set first. `previous` is the old one of GitHub,
+    or the SHA-256 of the trigger's; `environment_hash` is what the environment said when the current one was made."""
+
+    __tablename__ = "webhook_secrets"
+
+    which: str = Field(sa_column=Column(Text, primary_key=True))
+    current_hash: str | None = Field(default=None, sa_column=Column(Text))
+    environment_hash: str | None = Field(default=None, sa_column=Column(Text))
+    rotated_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    used_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    previous: str | None = Field(default=None, sa_column=Column(Text))
+    previous_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    previous_used_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
 class GithubDeliveryRow(Table, table=True):
     """A signed delivery. While it is worked on, `response_status` is empty; a second one of its id is a repetition."""
 
@@ -104,3 +120,4 @@ class GithubDeliveryRow(Table, table=True):
     job_id: str | None = Field(default=None, sa_column=Column(Text))
     job_ids: list[str] = Field(default_factory=list, sa_column=Column("job_ids_json", JsonText, nullable=False))
     attempt_count: int = 1
+    signed_with: Signed | None = Field(default=None, sa_column=Column(EnumText(Signed)))

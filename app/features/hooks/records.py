@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.features.hooks.models import GithubDeliveryRow, GithubRepoRow, Op, WebhookState
-from app.features.hooks.rules.delivery import Decision
+from app.features.hooks.rules.delivery import Decision, Signed
 
 BUSY = frozenset({WebhookState.QUEUED, WebhookState.RUNNING})
 
@@ -99,6 +99,7 @@ class DeliveryRecord:
     job_id: str | None
     job_ids: list[str]
     attempt_count: int
+    signed_with: Signed | None
 
     @property
     def full_name(self) -> str | None:

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from app.core.web.schema import ApiInput, ApiModel, Flag, Maybe, Whole
 from app.features.hooks.models import Op, WebhookState
 from app.features.hooks.records import DeliveryRecord, RepoRecord
+from app.features.hooks.rules.delivery import Signed
 from app.features.updates import BackupMode, Scope, TargetInput
 
 Text = Annotated[str, StringConstraints(max_length=2100)]
@@ -257,6 +258,7 @@ class DeliveryOut(ApiModel):
     job_id: Maybe[str] = None
     job_ids: list[str]
     attempt_count: int
+    signed_with: Maybe[Signed] = None
 
     @classmethod
     def of(cls, record: DeliveryRecord) -> DeliveryOut:

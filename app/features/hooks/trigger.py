@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
-
-from app.core.errors import InvalidArgument, Unauthorized
+from app.core.errors import InvalidArgument
 from app.core.ids import new_id
+from app.features.hooks.rules.delivery import Signed
 from app.features.hooks.schemas import TriggerAction, TriggerInput
+from app.features.hooks.secrets import WebhookSecrets, Which
 from app.features.updates import Mode, Reason, Scope, UpdateInput, Updates
 from app.features.versions import Checks
 
@@ -16,18 +16,16 @@ WEBHOOK = "webhook"
 class Trigger:
     """Starts what a webhook asks for."""
 
-    def __init__(self, checks: Checks, updates: Updates, secret: str | None) -> None:
+    def __init__(self, checks: Checks, updates: Updates, secrets: WebhookSecrets) -> None:
         self._checks = checks
         self._updates = updates
-        self._secret = secret
+        self._secrets = secrets
 
-    def require(self, given: str | None) -> None:
-        """Raises Unauthorized unless the secret is right; takes as long whatever is wrong with it."""
-        if not self._secret:
-            raise Unauthorized("unauthorized", details={"reason": "webhook_secret_not_configured"})
-        presented = (given or "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(self._secret.encode("utf-8", "surrogateescape"), presented):
-            raise Unauthorized("unauthorized")
+    async def require(self, given: str | None) -> Signed:
+        """Which secret that is. Raises Unauthorized unless it is right."""
+        signed = await self._secrets.require_trigger(given)
+        await self._secrets.used(Which.TRIGGER, signed)
+        return signed
 
     async def start(self, wanted: TriggerInput) -> str:
         """The id of the job. Raises what a check or an update of the API raises."""

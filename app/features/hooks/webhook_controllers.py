@@ -18,6 +18,7 @@ from app.core.feature import Container
 from app.core.web.openapi import STREAM, UNAUTHORISED, ErrorOut
 from app.core.web.paging import parse_number
 from app.core.web.sse import event_stream, json_event, resume_point
+from app.features.access import remark
 from app.features.hooks import outputs, schemas
 from app.features.hooks.controllers import BAD, REFUSED, TAGS, who
 from app.features.hooks.deliveries import Deliveries, parse_decision
@@ -174,11 +175,12 @@ async def delivery_take(request: AnyRequest, intake: NamedDependency[Intake]) ->
     return schemas.taken(answer(await intake.take(request.headers, request.body)))
 
 
-def require_secret(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def require_secret(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: before the body is read, so that a stranger learns nothing about bodies."""
     container: Container = connection.app.state.container
     given = connection.headers.getall("x-dockrev-webhook-secret", [])
-    container.get(Trigger).require(given[0] if len(given) == 1 else None)
+    signed = await container.get(Trigger).require(given[0] if len(given) == 1 else None)
+    connection.scope["state"]["webhook_secret"] = signed
 
 
 @post(
@@ -197,9 +199,10 @@ def require_secret(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteH
     },
 )
 async def webhook_trigger(
-    trigger: NamedDependency[Trigger], data: JSONBody[schemas.TriggerInput]
+    request: AnyRequest, trigger: NamedDependency[Trigger], data: JSONBody[schemas.TriggerInput]
 ) -> schemas.TriggerStarted:
     """An update applies exactly the targets that are named, checked as those of `POST /api/updates`."""
+    remark(request, secret=request.scope["state"]["webhook_secret"].value)
     return schemas.TriggerStarted(job_id=await trigger.start(data))
 
 

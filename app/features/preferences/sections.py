@@ -14,6 +14,7 @@ ORDER: Final = {
     "instance": ("Instance", "/settings#instance"),
     "notifications": ("Notifications", "/settings/notifications"),
     "github-packages": ("GitHub packages", "/settings/ghcr-webhooks"),
+    "webhook-secrets": ("Webhook secrets", "/settings/webhook-secrets"),
     "home-assistant": ("Home Assistant", "/settings/home-assistant"),
     "passkeys": ("Passkeys", "/settings/passkeys"),
     "tokens": ("API tokens", "/settings/tokens"),

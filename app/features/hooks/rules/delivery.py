@@ -36,6 +36,13 @@ class Decision(StrEnum):
     REJECTED = "rejected"
 
 
+class Signed(StrEnum):
+    """With which of the two secrets somebody came while the old one still counts."""
+
+    CURRENT = "current"
+    PREVIOUS = "previous"
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
     """What of a delivery's body counts. `owner` alone: GitHub did not say which repository."""
@@ -74,13 +81,16 @@ def sign(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def require_signature(secret: str | None, signature: str | None, body: bytes) -> None:
-    """Step 4. Raises Unauthorized with the reasons of spec §3.5; takes as long whatever is wrong."""
+def require_signature(secret: str | None, signature: str | None, body: bytes, previous: str | None = None) -> Signed:
+    """Step 4: which secret signed. Raises Unauthorized (reasons of spec §3.5); takes as long whatever is wrong."""
     if not secret:
         raise Unauthorized("unauthorized", details={"reason": "webhook_secret_not_configured"})
     given = (signature or "").encode("utf-8", "surrogateescape")
-    if not hmac.compare_digest(sign(secret, body).encode(), given):
+    by_current = hmac.compare_digest(sign(secret, body).encode(), given)
+    by_previous = hmac.compare_digest(sign(previous or secret, body).encode(), given)
+    if not by_current and not by_previous:
         raise Unauthorized("unauthorized", details={"reason": "invalid_signature"})
+    return Signed.CURRENT if by_current else Signed.PREVIOUS
 
 
 def read_payload(body: bytes) -> Payload | None:
