@@ -26,6 +26,7 @@ from app.features.jobs.schemas import (
     StepState,
     TrackState,
 )
+from app.features.jobs.stored import told
 from app.features.stacks import problem_text
 
 UPDATE_STEPS: Final = (StepKey.QUEUED, StepKey.BACKUP, StepKey.PULL, StepKey.RECREATE, StepKey.HEALTH)
@@ -40,7 +41,7 @@ class Names:
     stacks: Mapping[str, str] = field(default_factory=dict)
 
 
-NOTES: Final = {
+NOTES: Final = {  # told in the reader's language by `stored`
     "no_targets": "nothing to back up",
     "no_included_targets": "every target is left out",
     "disabled": "switched off in the settings",
@@ -171,7 +172,7 @@ def _track(job: JobRecord, entry: Mapping[str, Any], names: Names) -> ServiceTra
         finished_at=None
         if state is TrackState.RUNNING
         else max((step.finished_at for step in steps if step.finished_at), default=None),
-        error=entry.get("error"),
+        error=told(error) if isinstance(error := entry.get("error"), str) else None,
         evidence=_evidence(entry.get("evidence")),
     )
 
@@ -200,8 +201,8 @@ def _step(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Step | None:
 def _note(key: StepKey, note: str) -> str:
     """Codes as words; of a backup its name, since where Dockrev keeps it says nothing to people."""
     if key is StepKey.BACKUP and note.startswith("/"):
-        return f"kept as {note.rpartition('/')[2]}"
-    return NOTES.get(note, note)
+        return told(f"kept as {note.rpartition('/')[2]}")
+    return told(NOTES.get(note, note))
 
 
 def _leave_queue(steps: Sequence[Step]) -> None:
@@ -266,7 +267,9 @@ def _layer(raw: Any) -> Layer | None:
 def _evidence(raw: Any) -> RollbackEvidence | None:
     if not isinstance(raw, Mapping):
         return None
-    return RollbackEvidence.model_validate({"trigger": "unknown", **raw})
+    evidence = RollbackEvidence.model_validate({"trigger": "unknown", **raw})
+    evidence.trigger = told(evidence.trigger)
+    return evidence
 
 
 def _progress(raw: Any) -> JobProgress | None:
@@ -274,6 +277,7 @@ def _progress(raw: Any) -> JobProgress | None:
         return None
     known = {key: value for key, value in raw.items() if key != "download"}
     progress = JobProgress.model_validate({"phase": "", "message": "", **known})
+    progress.message = told(progress.message)
     if isinstance(raw.get("download"), Mapping):
         progress.download = Download.model_validate(raw["download"])
     return progress
@@ -298,12 +302,12 @@ def _warnings(summary: Mapping[str, Any]) -> list[str]:
     for stack in summary.get("stacks", []):
         update = (stack.get("update") or {}) if isinstance(stack, Mapping) else {}
         for item in update.get("pullTagWarnings", []):
-            found.append(f"{item.get('tagRef', 'a tag')} was not pulled: {item.get('error') or item.get('lastError')}")
+            why = item.get("error") or item.get("lastError")
+            found.append(told(f"{item.get('tagRef', 'a tag')} was not pulled: {why}"))
         for item in update.get("skippedVersionAnomaly", []):
-            found.append(
-                f"{item.get('serviceName')} was left out: {item.get('candidate')} is older than {item.get('current')}"
-            )
-        found.extend(str(text) for text in update.get("warnings", []))
+            older = f"{item.get('candidate')} is older than {item.get('current')}"
+            found.append(told(f"{item.get('serviceName')} was left out: {older}"))
+        found.extend(told(str(text)) for text in update.get("warnings", []))
     return found[:50]
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, computed_field
 
 from app.core.jobs import JobStatus, StopState
 from app.core.web.schema import ApiModel, Maybe
+from app.features.jobs.stored import FACTS
 
 
 class StepKey(StrEnum):
@@ -273,6 +274,11 @@ class JobPage(ApiModel):
     logs_last_id: int = 0
     logs_total: int = 0
     summary: dict[str, Any] = Field(default_factory=dict)
+
+    @staticmethod
+    def fact(name: str) -> str:
+        """What a figure of the summary is called; empty for one that nobody named."""
+        return str(FACTS.get(name, ""))
 
     @property
     def now(self) -> ServiceTrack | None:
