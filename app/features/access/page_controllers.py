@@ -13,6 +13,7 @@ from app.core.clock import Clock
 from app.core.errors import Conflict, InvalidArgument
 from app.core.web.answers import Toast, done
 from app.core.web.forms import parse, read_form
+from app.core.web.languages import _
 from app.core.web.openapi import NOT_FOUND
 from app.core.web.view import Pages, View, shape
 from app.features.access import acts
@@ -109,7 +110,7 @@ async def token_revoke(
     await read_form(request)
     gone = await tokens.revoke(token_id)
     remark(request, label=gone.name)
-    answer = done(request, pages, Toast(f"{gone.name} is revoked.", tone="back"), go_to=HERE)
+    answer = done(request, pages, Toast(_("%(name)s is revoked.", name=gone.name), tone="back"), go_to=HERE)
     if not isinstance(answer, Redirect):
         answer.headers["HX-Redirect"] = HERE
     return answer
