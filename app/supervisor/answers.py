@@ -166,7 +166,10 @@ def _bare_page(request: Request, error: DockrevError, headers: dict[str, str]) -
 
     templates: Templates = request.app.state.templates
     nonce = secrets.token_urlsafe(12)
-    html = templates.render("problem.html", error=error, nonce=nonce, request_path=request.url.path[:200])
+    sender = request.app.state.policy.sender(request) if error.status == 401 else None
+    html = templates.render(
+        "problem.html", error=error, nonce=nonce, request_path=request.url.path[:200], sender=sender
+    )
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
     kept = {**HEADERS, **headers, "Content-Security-Policy": policy, "Cache-Control": "no-store"}
     return HTMLResponse(html, error.status, headers=kept)

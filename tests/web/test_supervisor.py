@@ -170,6 +170,13 @@ def test_only_the_favicon_is_public(tmp_path: Path) -> None:
     with client_of(tmp_path, peer="203.0.113.7", allowed_user="alice") as client:
         told = client.get("/supervisor/health", headers={"X-Forwarded-User": "alice"})
         assert error_of(told)[:2] == (401, "auth_required"), "only trusted proxies speak for others"
+        page = client.get("/supervisor", headers={**BROWSER, "X-Forwarded-User": "alice"}).text
+        assert "Identity headers came from <code>203.0.113.7</code>" in page and "DOCKREV_TRUSTED_PROXIES" in page
+        assert "<code>X-Forwarded-User</code> did not count" in page and "alice" not in page
+        assert "which is not a trusted proxy" in client.get("/supervisor", headers=BROWSER).text
+    with client_of(tmp_path, allowed_user="alice") as client:
+        page = client.get("/supervisor", headers={**BROWSER, "X-Forwarded-User": "bob"}).text
+        assert "did not count" not in page and "not a trusted proxy" not in page
 
 
 def test_another_site_can_do_nothing(client: TestClient, world: FakeWorld) -> None:
