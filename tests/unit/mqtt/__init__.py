@@ -1,0 +1,1 @@
+# A package, since test files of two folders are called alike.
