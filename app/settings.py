@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.core.environment import EnvSettings
 from app.core.web.auth import AuthPolicy, Network
+from app.core.web.pass_key import NAME as KEY_NAME
+from app.core.web.pass_key import PassKey
 from app.core.web.presets import DEFAULT, PRESETS
 
 DEFAULT_TRUSTED = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -60,6 +62,9 @@ class AccessSettings(EnvSettings):
     auth_allowed_group: str | None = None
     auth_allow_anonymous_in_dev: Literal["loopback", "any", "off"] = "loopback"
     trusted_proxies: tuple[Network, ...] = Field(default=DEFAULT_TRUSTED, validate_default=True)
+    passkeys: bool = False
+    passkeys_step_up: bool = False
+    pass_key_path: Path | None = None
     log_level: str = "INFO"
 
     @field_validator("auth_allow_anonymous_in_dev", mode="before")
@@ -257,6 +262,11 @@ class Settings(AccessSettings):
         """Host and port to listen on."""
         host, _, port = self.http_addr.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def pass_key(self) -> PassKey:
+        """The key of passes for the supervisor, beside the database where nothing else is set."""
+        return PassKey(self.pass_key_path or self.db_path.parent / KEY_NAME)
 
 
 def is_address(text: str) -> bool:

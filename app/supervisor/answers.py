@@ -15,9 +15,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.core.errors import DockrevError, Internal, InvalidArgument, MethodNotAllowed, NotFound
 from app.core.web.assets import Assets
-from app.core.web.auth import AuthPolicy, Identity
+from app.core.web.auth import Identity
 from app.core.web.origin import CSRF_COOKIE, CSRF_FIELD, form_token, refuse_other_sites, require_token
 from app.settings import project_root
+from app.supervisor.door import Door
 from app.supervisor.settings import SupervisorSettings
 
 log = structlog.get_logger(__name__)
@@ -38,10 +39,13 @@ def guarded(handler: Handler, *, public: bool = False) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             if not public:
-                policy: AuthPolicy = request.app.state.policy
-                refuse_other_sites(request, policy)
-                request.state.identity = policy.identify(request)
-            return await handler(request)
+                door: Door = request.app.state.door
+                refuse_other_sites(request, door.policy)
+                request.state.identity = await door.let_in(request)
+            response = await handler(request)
+            if not public:
+                await door.renew(request, response)
+            return response
         except DockrevError as error:
             return problem(request, error)
         except Exception as error:
@@ -166,7 +170,7 @@ def _bare_page(request: Request, error: DockrevError, headers: dict[str, str]) -
 
     templates: Templates = request.app.state.templates
     nonce = secrets.token_urlsafe(12)
-    sender = request.app.state.policy.sender(request) if error.status == 401 else None
+    sender = request.app.state.door.policy.sender(request) if error.status == 401 else None
     html = templates.render(
         "problem.html", error=error, nonce=nonce, request_path=request.url.path[:200], sender=sender
     )

@@ -10,7 +10,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from app.core.web.auth import AuthPolicy
+from app.core.web.pass_key import PassKey
 from app.supervisor.answers import Templates, on_http
+from app.supervisor.door import Door
 from app.supervisor.ledger import Ledger
 from app.supervisor.operations import Supervisor
 from app.supervisor.outside import Outside, clean, own_container
@@ -25,11 +27,14 @@ def create_supervisor(
     policy: AuthPolicy,
     *,
     docker_config: Path | None = None,
+    pass_key: PassKey | None = None,
+    step_up: bool = False,
     world: Callable[[], World] | None = None,
     pace: Pace | None = None,
 ) -> Starlette:
     """The ASGI application; `policy` is the forward auth it shares with Dockrev, `docker_config` has the registry
-    logins, `world` and `pace` are replaced in tests."""
+    logins, `pass_key` is that of passes where passkeys are on, `world` and `pace` are replaced in tests."""
+    door = Door(policy, pass_key, step_up=step_up, base_path=settings.base_path)
     ledger = Ledger(settings.state_path, settings.target_image_repo, clean)
     supervisor = Supervisor(
         settings, ledger, world or (lambda: Outside(settings, docker_config)), own_id=own_container(), pace=pace
@@ -38,6 +43,7 @@ def create_supervisor(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await supervisor.after_restart()
+        await door.tell()
         try:
             yield
         finally:
@@ -48,6 +54,6 @@ def create_supervisor(
     )
     application.router.redirect_slashes = False
     application.state.supervisor = supervisor
-    application.state.policy = policy
+    application.state.door = door
     application.state.templates = Templates(settings)
     return application

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app.core.errors import Conflict, DockrevError, InvalidArgument, NotFound
+from app.core.errors import Conflict, DockrevError, InvalidArgument, NotFound, StepUpRequired
 from app.core.web.assets import ASK_AGAIN, FOREVER
 from app.core.web.sse import event_stream, json_event
 from app.settings import project_root
@@ -28,7 +28,9 @@ from app.supervisor.answers import (
     read_json,
 )
 from app.supervisor.console import regions, view_of
+from app.supervisor.door import Door
 from app.supervisor.operations import Supervisor, parse_rollback, parse_start
+from app.supervisor.state import UpgradeRequest, UpgradeTarget
 
 REPOSITORY: Final = "https://github.com/ivanli-cn/dockrev"
 STATIC: Final = frozenset(
@@ -94,6 +96,7 @@ async def start(request: Request) -> Response:
     image, by = supervisor.settings.target_image_repo, identity_of(request).principal
     if not is_form(request):
         wanted, target = parse_start(await read_json(request), image)
+        _require_touch(request, wanted, target)
         return json_answer({"opId": await supervisor.start(wanted, target, by)})
     form = await read_form(request)
     body = {
@@ -103,24 +106,37 @@ async def start(request: Request) -> Response:
     }
     try:
         wanted, target = parse_start(body, image)
+        _require_touch(request, wanted, target)
         await supervisor.start(wanted, target, by)
-    except (InvalidArgument, Conflict) as error:
+    except (InvalidArgument, Conflict, StepUpRequired) as error:
         return _console(request, error, form)
     return _back_to_page(request)
 
 
 async def roll_back(request: Request) -> Response:
     """Take the current operation back."""
-    supervisor, by = _supervisor(request), identity_of(request).principal
+    supervisor, door, by = _supervisor(request), _door(request), identity_of(request).principal
     if not is_form(request):
-        await supervisor.roll_back(parse_rollback(await read_json(request)), by)
+        op_id = parse_rollback(await read_json(request))
+        door.require_touch(request, supervisor.book, back=True, again={})
+        await supervisor.roll_back(op_id, by)
         return json_answer({"ok": True})
     form = await read_form(request)
     try:
-        await supervisor.roll_back(parse_rollback(form), by)
-    except (InvalidArgument, Conflict) as error:
+        op_id = parse_rollback(form)
+        door.require_touch(request, supervisor.book, back=True, again={})
+        await supervisor.roll_back(op_id, by)
+    except (InvalidArgument, Conflict, StepUpRequired) as error:
         return _console(request, error, {})
     return _back_to_page(request)
+
+
+def _require_touch(request: Request, wanted: UpgradeRequest, target: UpgradeTarget) -> None:
+    """A dry run changes nothing and needs none. Raises StepUpRequired."""
+    if wanted.mode != "apply":
+        return
+    again = {"tag": target.tag, "digest": target.digest or "", "back": "1" if wanted.rollback_on_failure else "0"}
+    _door(request).require_touch(request, _supervisor(request).book, again=again)
 
 
 async def favicon(request: Request) -> Response:
@@ -133,8 +149,12 @@ async def favicon(request: Request) -> Response:
 
 
 async def console(request: Request) -> Response:
-    """The page for people."""
-    return _console(request, None, {})
+    """The page for people; whoever comes back from a touch finds the form as it was."""
+    asked = request.query_params
+    if not (tag := asked.get("tag", "")[:128]):
+        return _console(request, None, {})
+    back = "false" if asked.get("back") == "0" else "true"
+    return _console(request, None, {"tag": tag, "digest": asked.get("digest", "")[:80], "rollbackOnFailure": back})
 
 
 async def confirm(request: Request) -> Response:
@@ -180,6 +200,11 @@ async def static(request: Request) -> Response:
     return Response(asset.content, media_type=asset.media_type, headers=headers)
 
 
+def _door(request: Request) -> Door:
+    door: Door = request.app.state.door
+    return door
+
+
 def _templates(request: Request) -> Templates:
     templates: Templates = request.app.state.templates
     return templates
@@ -196,6 +221,7 @@ def _console(request: Request, error: DockrevError | None, form: dict[str, str])
         view=shown,
         pinned=shown.selected != supervisor.book.op_id,
         error=error,
+        touch=error.login if isinstance(error, StepUpRequired) else "",
         form=form,
         user=identity_of(request).user,
         repository=REPOSITORY,

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from app.core.environment import EnvSettings
+from app.core.web.pass_key import NAME as KEY_NAME
+from app.core.web.pass_key import PassKey
 from app.settings import SettingsError, build_version
 
 _REPOSITORY = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::\d{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*", re.ASCII)
@@ -108,6 +110,11 @@ class SupervisorSettings(EnvSettings):
     def override_path(self) -> Path:
         """The file that names the image of an upgrade, beside the state."""
         return self.state_path.absolute().with_name("self-upgrade.override.yml")
+
+    def pass_key(self, named: Path | None) -> PassKey:
+        """The key of passes: the file that is named, else where Dockrev keeps it when the state lies in a folder of its
+        data folder."""
+        return PassKey(named or self.state_path.absolute().parent.parent / KEY_NAME)
 
     def compose_program(self) -> str:
         """The program to run Compose with: `compose_bin`; the docker CLI for its plugin when that is what is named,

@@ -69,7 +69,7 @@
     clearTimeout(poll);
     try {
       const answer = await ask(`${base}/self-upgrade/view`);
-      if (answer.status === 401) return lost("Your proxy does not let you in any more: reload the page.");
+      if (answer.status === 401) return lost("You are not let in any more: reload the page, it says what to do.");
       if (!answer.ok) return lost(`The supervisor answers with status ${answer.status}.`);
       take(await answer.json());
       if (!stream) connect();

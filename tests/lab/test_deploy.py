@@ -128,6 +128,7 @@ def test_everything_stops_within_five_seconds(deployed: Stack) -> None:
         ("compose.caddy.yaml", {"DOMAIN": "dockrev.example.org"}),
         ("compose.traefik.yaml", {"DOMAIN": "dockrev.example.org", "TRAEFIK_ADDRESS": "172.20.0.2"}),
         ("compose.tailscale.yaml", {}),
+        ("compose.passkeys.yaml", {"DOMAIN": "dockrev.example.org"}),
     ],
 )
 def test_compose_accepts_each_file(lab: Lab, override: str, more: dict[str, str], tmp_path: Path) -> None:
@@ -159,9 +160,10 @@ def test_nginx_accepts_its_files(lab: Lab, name: str) -> None:
     assert "test is successful" in said
 
 
-def test_caddy_accepts_its_file(lab: Lab) -> None:
+@pytest.mark.parametrize("name", ["Caddyfile", "Caddyfile.passkeys"])
+def test_caddy_accepts_its_files(lab: Lab, name: str) -> None:
     command = ("caddy", "validate", "--adapter", "caddyfile", "--config", "/Caddyfile")
-    said = lab.docker("run", "--rm", "--volume", f"{DEPLOY / 'Caddyfile'}:/Caddyfile:ro", debian_image(lab), *command)
+    said = lab.docker("run", "--rm", "--volume", f"{DEPLOY / name}:/Caddyfile:ro", debian_image(lab), *command)
     assert "Valid configuration" in said
 
 

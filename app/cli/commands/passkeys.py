@@ -85,6 +85,7 @@ def passkey_remove(passkey_id: str, yes: bool) -> None:
     After the last one nobody can sign in with a passkey: a new code is written into the log.
     """
     from app.core.errors import DockrevError
+    from app.core.web.pass_key import NoKey
 
     async def remove(db: Database) -> Any:
         keys = _keys(db)
@@ -99,6 +100,13 @@ def passkey_remove(passkey_id: str, yes: bool) -> None:
     except DockrevError as error:
         raise Failure(error.message, hint="`dockrev passkeys list` shows which there are.", code=error.code) from error
     click.echo(f"{one_line(gone.name, 60)} is removed; {left} left.")
+    try:
+        load().pass_key.change()
+    except NoKey as error:
+        raise Failure(
+            f"the passes for the supervisor still count for up to two days: {error}",
+            hint=f"Remove the file {load().pass_key.path}.",
+        ) from error
 
 
 def _keys(db: Database) -> Any:

@@ -46,6 +46,12 @@ def command() -> None:
     except Conflict as error:
         raise Failure(error.message, exit_code=Exit.CONFLICT, hint=error.hint, code=error.code) from error
     with listen(*settings.bind, variable="DOCKREV_SUPERVISOR_HTTP_ADDR") as listener:
-        application = create_supervisor(settings, shared.auth_policy, docker_config=shared.docker_config)
+        application = create_supervisor(
+            settings,
+            shared.auth_policy,
+            docker_config=shared.docker_config,
+            pass_key=settings.pass_key(shared.pass_key_path) if shared.passkeys else None,
+            step_up=shared.passkeys_step_up,
+        )
         url = f"{shown_url(listener)}{settings.base_path}/"
         run(application, listener, f"Supervisor {settings.effective_version} at {url}")

@@ -14,7 +14,7 @@ RESERVED: Final = frozenset(
     {
         "api", "static", "schema", "metrics", "events", "services", "stacks", "updates", "queue", "settings", "checks",
         "deploy-check", "deploy-welcome", "ignores", "version-inference", "discovery", "runtime-scans", "sw.js",
-        "manifest.webmanifest", "index.html", "palette", "offline",
+        "manifest.webmanifest", "index.html", "palette", "offline", "self-upgrade",
     }
 )  # fmt: skip
 METHODS: Final = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE]

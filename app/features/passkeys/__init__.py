@@ -16,11 +16,14 @@ from app.core.db import Database
 from app.core.feature import Container, Feature
 from app.core.web.around import Around
 from app.core.web.auth import AuthPolicy
-from app.features.passkeys import login_controllers, page_controllers
+from app.core.web.passes import OPEN_PATH
+from app.core.web.view import Pages
+from app.features.passkeys import login_controllers, page_controllers, supervisor_controllers
 from app.features.passkeys.codes import Codes
 from app.features.passkeys.door import Door, renew_cookie
 from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Login
+from app.features.passkeys.passes import Passes
 from app.features.passkeys.sessions import Sessions
 from app.features.passkeys.touches import Touches
 from app.features.preferences import Preferences, Sections
@@ -47,7 +50,9 @@ def _setup(container: Container) -> None:
     sessions = container.put(Sessions, Sessions(db, clock))
     keys = container.put(Passkeys, Passkeys(db, clock, codes))
     door = container.put(Door, Door(sessions, keys, policy, preferences, settings.passkeys_origin))
-    touches = Touches(clock.monotonic, settings.passkeys_step_up)
+    touches = container.put(Touches, Touches(clock.monotonic, settings.passkeys_step_up))
+    passes = container.put(Passes, Passes(settings.pass_key, door, touches, clock, settings.self_upgrade_url))
+    sessions.ended = passes.void
     container.put(Login, Login(door, keys, codes, sessions, touches, clock))
     if settings.passkeys:
         around = container.get(Around)
@@ -59,12 +64,13 @@ def _setup(container: Container) -> None:
 
 def _handlers(container: Container) -> Sequence[ControllerRouterHandler]:
     on = container.get(Settings).passkeys
-    return (*login_controllers.HANDLERS, *page_controllers.HANDLERS) if on else ()
+    return (*login_controllers.HANDLERS, *page_controllers.HANDLERS, *supervisor_controllers.HANDLERS) if on else ()
 
 
 async def _start(container: Container) -> None:
     if container.get(Settings).passkeys:
         background = container.get(Background)
+        container.get(Pages).environment.globals["supervisor_way"] = OPEN_PATH
         await container.get(Codes).announce()
         background.keep("enrolment code", container.get(Codes).run)
         background.keep("session clean-up", lambda: every(PURGE_SECONDS, container.get(Sessions).purge))
@@ -74,6 +80,14 @@ FEATURE = Feature(
     name="passkeys",
     setup=_setup,
     placed=_handlers,
-    provides={"door": Door, "login": Login, "passkeys": Passkeys, "sessions": Sessions, "codes": Codes},
+    provides={
+        "door": Door,
+        "login": Login,
+        "passkeys": Passkeys,
+        "sessions": Sessions,
+        "codes": Codes,
+        "passes": Passes,
+        "touches": Touches,
+    },
     start=_start,
 )

@@ -19,6 +19,7 @@ from app.features.passkeys.door import Door, session_of
 from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Begun, Login
 from app.features.passkeys.page_schemas import LoginPage, LogoutPage, TouchPage
+from app.features.passkeys.passes import Passes
 from app.features.passkeys.rules import safe_next
 from app.features.passkeys.sessions import Sessions
 
@@ -155,7 +156,10 @@ async def logout_page(request: AnyRequest, pages: NamedDependency[Pages]) -> Res
 
 @post("/logout", **FORM)
 async def logout(
-    request: AnyRequest, door: NamedDependency[Door], sessions: NamedDependency[Sessions]
+    request: AnyRequest,
+    door: NamedDependency[Door],
+    sessions: NamedDependency[Sessions],
+    passes: NamedDependency[Passes],
 ) -> Response[Any]:
     """End this browser's session."""
     await read_form(request)
@@ -163,11 +167,13 @@ async def logout(
     request.scope["state"].pop("session_cookie", None)
     answer = Redirect("/login", status_code=303, headers={"Cache-Control": "no-store", "Clear-Site-Data": '"cache"'})
     answer.set_cookie(door.cookie(request, ""))
+    answer.set_cookie(passes.none(request))
     if request.headers.get("hx-request") == "true":
         gone: Response[Any] = Response(
             b"", media_type=HTML, headers={"HX-Redirect": "/login", "Cache-Control": "no-store"}
         )
         gone.set_cookie(door.cookie(request, ""))
+        gone.set_cookie(passes.none(request))
         return gone
     return answer
 

@@ -86,6 +86,7 @@ async def passkey_remove(
     pages: NamedDependency[Pages],
     passkeys: NamedDependency[Passkeys],
     codes: NamedDependency[Codes],
+    sessions: NamedDependency[Sessions],
     passkey_id: FromPath[str],
 ) -> Response[Any]:
     """Remove it with its sessions; the last one only when that was said."""
@@ -94,6 +95,7 @@ async def passkey_remove(
     gone = await passkeys.remove(passkey_id, even_the_last=fields.get("last", [""])[-1] == "yes")
     remark(request, label=gone.name)
     await codes.announce()
+    await sessions.ended()
     return _led(request, pages, Toast(f"{gone.name} is removed.", tone="back"))
 
 

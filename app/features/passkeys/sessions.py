@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import ColumnElement, and_, delete, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Unavailable
 from app.core.ids import new_id
 from app.core.web.listening import access_changed
 from app.features.passkeys.models import PasskeyRow, PasskeySessionRow
 from app.features.passkeys.rules import token_hash
+
+log = structlog.get_logger(__name__)
 
 IDLE: Final = timedelta(days=14)
 ABSOLUTE: Final = timedelta(days=90)
@@ -54,14 +58,17 @@ class Sessions:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
+        self.ended: Callable[[], Awaitable[None]] = _nothing
+        """What follows when somebody ended a session, before it was over by itself."""
 
     async def open(self, passkey_id: str, device: str, address: str, *, instead_of: str = "") -> tuple[str, str]:
         """Id and token of a new session; what the browser had before (`instead_of`, a token) ends."""
         now, token, session_id = self._clock.now(), secrets.token_urlsafe(32), new_id("ses")
         async with self._db.transaction() as session:
             await session.exec(delete(PasskeySessionRow).where(_over(now)))
+            replaced = 0
             if _TOKEN.fullmatch(instead_of):
-                await session.exec(delete(PasskeySessionRow).where(_is(instead_of, now)))
+                replaced = (await session.exec(delete(PasskeySessionRow).where(_is(instead_of, now)))).rowcount
             newest = select(PasskeySessionRow.id).order_by(col(PasskeySessionRow.last_seen_at).desc())
             for old in (await session.exec(newest.offset(LIMIT - 1))).all():
                 await session.exec(delete(PasskeySessionRow).where(col(PasskeySessionRow.id) == old))
@@ -72,6 +79,11 @@ class Sessions:
                 )
             )  # fmt: skip
         access_changed()
+        if replaced:
+            try:
+                await self.ended()
+            except Unavailable as error:  # who signs in cannot help it
+                log.error("a session was replaced", cause=error.message)
         return session_id, token
 
     async def find(self, token: str) -> Session | None:
@@ -125,6 +137,7 @@ class Sessions:
         if not gone:
             raise NotFound("session not found", hint="It ended already.")
         access_changed()
+        await self.ended()
 
     async def end_others(self, kept: str) -> int:
         """Sign every browser out but one; how many there were."""
@@ -132,13 +145,17 @@ class Sessions:
             others = delete(PasskeySessionRow).where(col(PasskeySessionRow.id) != kept)
             count = (await session.exec(others)).rowcount
         access_changed()
+        await self.ended()
         return count
 
     async def end_token(self, token: str) -> None:
         """Sign out whoever has this token."""
         async with self._db.transaction() as session:
-            await session.exec(delete(PasskeySessionRow).where(_is(token, self._clock.now())))
+            theirs = delete(PasskeySessionRow).where(_is(token, self._clock.now()))
+            gone = (await session.exec(theirs)).rowcount
         access_changed()
+        if gone:
+            await self.ended()
 
     async def purge(self) -> None:
         """Forget those that are over."""
@@ -158,6 +175,10 @@ class Sessions:
             )
             for row, name in (await session.exec(query)).all()
         ]
+
+
+async def _nothing() -> None:
+    return
 
 
 def _is(token: str, now: datetime) -> ColumnElement[bool]:

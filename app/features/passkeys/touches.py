@@ -28,13 +28,22 @@ class Touches:
         if len(self._at) > LIMIT:
             self._at.popitem(last=False)
 
+    def age(self, session_id: str) -> float | None:
+        """Seconds since the last touch in this session; None when there was none since Dockrev started."""
+        at = self._at.get(session_id)
+        return None if at is None else self._monotonic() - at
+
     def check(self, connection: AnyConnection) -> None:
         """Raises StepUpRequired for a session without a touch in the last FRESH_SECONDS. Who came by other means (a
         token has a scope, a proxy has rules of its own) is let through."""
+        if self._wanted:
+            self.require(connection)
+
+    def require(self, connection: AnyConnection) -> None:
+        """The same, whatever is set here: the supervisor asked for it."""
         known: Session | None = connection.scope["state"].get("passkey_session")
-        if not self._wanted or known is None:
-            return
-        if known.id in self._at and self._monotonic() - self._at[known.id] < FRESH_SECONDS:
+        age = None if known is None else self.age(known.id)
+        if known is None or (age is not None and age < FRESH_SECONDS):
             return
         error = StepUpRequired(
             "this needs a touch of a passkey",
