@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -13,6 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -24,10 +29,34 @@ PASSWORD: Final = "c0rrect/h0rse"  # the stroke must be encoded in an address
 PATIENCE: Final = 30.0
 
 
-class Mosquitto:
-    """A broker that forgets everything when it is restarted. `certificate` and `key` make it speak TLS."""
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for `localhost` that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "broker.pem", folder / "broker.key"
+    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    encoding, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    private.write_bytes(key.private_bytes(encoding, kind, serialization.NoEncryption()))
+    return public, private
 
-    def __init__(self, folder: Path, certificate: Path | None = None, key: Path | None = None) -> None:
+
+class Mosquitto:
+    """A broker that forgets everything when it is restarted. A certificate and its key make it speak TLS."""
+
+    def __init__(self, folder: Path, public: Path | None = None, private: Path | None = None) -> None:
         root = fetch("mosquitto", libraries=True)
         self._program = root / "usr/sbin/mosquitto"
         self._env = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(map(str, root.glob("usr/lib/*-linux-gnu")))}
@@ -37,7 +66,7 @@ class Mosquitto:
         users = folder / "users"
         command: list[str | Path] = [root / "usr/bin/mosquitto_passwd", "-b", "-c", users, USER, PASSWORD]
         subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=30)
-        tls = f"certfile {certificate}\nkeyfile {key}\n" if certificate else ""
+        tls = f"certfile {public}\nkeyfile {private}\n" if public else ""
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\n{tls}allow_anonymous false\npassword_file {users}\n"
             "user root\nlog_dest stderr\npersistence false\n"
@@ -73,18 +102,18 @@ class Mosquitto:
 class Ear:
     """Hears everything at a broker: `kept` is what it keeps by now, `heard` all of it in order."""
 
-    def __init__(self, port: int, certificate: Path | None = None) -> None:
+    def __init__(self, port: int, authority: Path | None = None) -> None:
         self.kept: dict[str, str] = {}
         self.heard: list[tuple[str, str]] = []
         self._lock = threading.Lock()
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.username_pw_set(USER, PASSWORD)
-        if certificate is not None:
-            self._client.tls_set(str(certificate))
+        if authority is not None:
+            self._client.tls_set(str(authority))
         self._client.on_message = self._take
         self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
         self._client.reconnect_delay_set(1, 1)
-        self._client.connect("localhost" if certificate else "127.0.0.1", port)
+        self._client.connect("localhost" if authority else "127.0.0.1", port)
         self._client.loop_start()
 
     def _take(self, client: Client, data: Any, message: MQTTMessage) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,9 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.lab.broker import PASSWORD, USER, Ear, Mosquitto
+from tests.lab.broker import PASSWORD, USER, Ear, Mosquitto, certificate
 from tests.lab.lab import Lab
-from tests.lab.test_crash import Server
+from tests.lab.test_crash import ROOT, Server
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -82,6 +86,23 @@ def look(server: Server) -> None:
 
 def status(server: Server) -> dict[str, Any]:
     return server.get("/settings/home-assistant")
+
+
+def until(wanted: Callable[[], Any]) -> None:
+    """Wait for something true."""
+    deadline = time.monotonic() + 30
+    while not wanted():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.1)
+
+
+def doctor(server: Server) -> tuple[str, str]:
+    """What `dockrev doctor` says of the broker."""
+    command = [sys.executable, "-m", "app.cli", "doctor", "--only", "mqtt", "--json"]
+    ran = subprocess.run(command, cwd=ROOT, env=server.env, capture_output=True, text=True, timeout=60)
+    assert PASSWORD not in ran.stdout + ran.stderr
+    (check,) = json.loads(ran.stdout)["checks"]
+    return check["status"], check["text"]
 
 
 def jobs(server: Server) -> list[dict[str, Any]]:
@@ -230,11 +251,42 @@ def test_what_is_gone_is_emptied(clean_lab: Lab, start: Start, ear: Ear) -> None
     assert "homeassistant/update/somebody/else/config" in ear.kept, "what is not ours stays"
 
 
+def test_tls_with_an_authority_of_ones_own_and_a_password_from_a_file(start: Start, tmp_path: Path) -> None:
+    public, private = certificate(tmp_path)
+    broker, secret = Mosquitto(tmp_path, public, private), tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    broker.start()
+    url = f"mqtts://{USER}@localhost:{broker.port}"
+    settings = {"DOCKREV_MQTT_URL": url, "DOCKREV_MQTT_PASSWORD_FILE": str(secret)}
+    try:
+        doubting = start(**settings)
+        until(lambda: status(doubting)["error"])
+        assert "certificate is not believed" in status(doubting)["error"]
+        assert doctor(doubting) == ("fail", status(doubting)["error"])
+        doubting.end(signal.SIGTERM)
+        server = start(**settings, SSL_CERT_FILE=str(public))
+        until(lambda: status(server)["connected"])
+        assert doctor(server) == ("ok", f"connected to mqtts://localhost:{broker.port}; Home Assistant only hears")
+        ear = Ear(broker.port, public)
+        ear.until(lambda: ear.kept.get("dockrev/status") == "online", "online")
+        ear.close()
+    finally:
+        broker.stop()
+
+
+def test_a_broker_that_says_nothing_does_not_hold_up_the_end(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for scheme in ("mqtt", "mqtts"):
+            server = start(DOCKREV_MQTT_URL=f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+            time.sleep(1)
+            began = time.monotonic()
+            server.end(signal.SIGTERM)
+            assert time.monotonic() - began < 6
+
+
 def test_a_wrong_password_is_told_without_it(clean_lab: Lab, start: Start, mosquitto: Mosquitto) -> None:
     server = start(password="wr0ng-s3cret")
-    deadline = time.monotonic() + 30
-    while not status(server)["error"] and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: status(server)["error"])
     told = status(server)
     assert "does not accept the user or the password" in told["error"] and not told["connected"]
     log = (server.folder / "server.log").read_text()
