@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from app.cli.exits import Exit, Failure
 from app.cli.sse import Event, events
 from app.cli.text import one_line
+from app.cli.token import VARIABLE
 
 if TYPE_CHECKING:
     import httpx
@@ -19,7 +20,11 @@ TIMEOUT_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 45.0  # a stream says something every 15 s
 DEFAULT_PORT: Final = 50883
 
-_CODES: Final = {400: Exit.USAGE, 401: Exit.USAGE, 403: Exit.USAGE, 404: Exit.USAGE, 409: Exit.CONFLICT}
+_CODES: Final = {
+    **dict.fromkeys((400, 401, 403, 404), Exit.USAGE),
+    409: Exit.CONFLICT,
+    **dict.fromkeys((429, 503), Exit.UNREACHABLE),
+}
 _START_IT: Final = "Is it running? Start it with `dockrev serve`, or name another with --url or DOCKREV_URL."
 
 
@@ -31,19 +36,30 @@ class Unreachable(Failure):
 
 
 class Refused(Failure):
-    """Dockrev answered with an error; `details` are the envelope's."""
+    """Dockrev answered with an error; `details` are the envelope's, `wait` is in how many seconds to ask again."""
 
-    def __init__(self, status: int, code: str, message: str, details: dict[str, Any]) -> None:
-        fallback = Exit.UNREACHABLE if status == 503 else Exit.FAILED
-        hint = str(details.get("hint") or _hint(status, details))
-        super().__init__(message, exit_code=_CODES.get(status, fallback), hint=hint, code=code)
+    def __init__(
+        self, status: int, code: str, message: str, details: dict[str, Any], *, by_token: bool = False, wait: int = 0
+    ) -> None:
+        hint = _hint(status, details, by_token, wait) or one_line(details.get("hint", ""))
+        super().__init__(message, exit_code=_CODES.get(status, Exit.FAILED), hint=hint, code=code)
         self.status = status
         self.details = details
+        self.wait = wait
 
 
-def _hint(status: int, details: dict[str, Any]) -> str:
+def _hint(status: int, details: dict[str, Any], by_token: bool, wait: int) -> str:
+    """The remedy at a shell, where it is another one than on a page."""
     if status == 401:
-        return f"{details.get('message', '')}. Say who you are with --user.".removeprefix(". ")
+        remedy = f"Say who you are with --user, or put an API token into {VARIABLE}."
+        if by_token:
+            remedy = f"Make a token under Settings, API tokens, and put it into {VARIABLE} or the token file."
+        return f"{one_line(details.get('message', ''))}. {remedy}".removeprefix(". ")
+    if status == 403 and (needed := details.get("neededScope")):
+        has = one_line(details.get("tokenScope", "another"), 20)
+        return f"The token has the scope {has}. Make one with the scope {one_line(needed, 20)} and use that."
+    if status == 429 and wait:
+        return f"Ask again in {wait} s."
     if job := details.get("existingJobId"):
         return f"Watch what is in the way: dockrev jobs follow {job}"
     return ""
@@ -63,9 +79,9 @@ def _user_header() -> str:
 
 
 class Client:
-    """One Dockrev. `uds` is the path of a socket to use instead of the address in `url`."""
+    """One Dockrev. With `token` nobody else is named. `uds` is the path of a socket to use instead of the address."""
 
-    def __init__(self, url: str, *, user: str = "", uds: str | None = None) -> None:
+    def __init__(self, url: str, *, user: str = "", token: str = "", uds: str | None = None) -> None:
         import httpx
 
         parts = urlsplit(url)
@@ -75,7 +91,10 @@ class Client:
             raise Failure("the user's name must be printable ASCII", exit_code=Exit.USAGE)
         self.url = url.rstrip("/")
         headers = {"Accept": "application/json", "User-Agent": "dockrev-cli"}
-        if user:
+        self._by_token = bool(token)
+        if token:  # says who it is; a name beside it would say it twice
+            headers["Authorization"] = f"Bearer {token}"
+        elif user:
             headers[_user_header()] = user
         self._http = httpx.Client(
             base_url=self.url,
@@ -128,13 +147,16 @@ class Client:
             )
         error = self._document(answer).get("error")
         if not isinstance(error, dict):
-            return Refused(answer.status_code, "failed", one_line(error or f"status {answer.status_code}"), {})
-        details = error.get("details")
+            told = one_line(error or f"status {answer.status_code}")
+            return Refused(answer.status_code, "failed", told, {}, by_token=self._by_token)
+        details, wait = error.get("details"), answer.headers.get("retry-after", "")
         return Refused(
             answer.status_code,
             one_line(error.get("code", "failed"), 60),
             one_line(error.get("message", f"status {answer.status_code}")),
             details if isinstance(details, dict) else {},
+            by_token=self._by_token,
+            wait=int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 7 else 0,
         )
 
     def stream(self, path: str, *, after: str = "") -> Iterator[Event]:

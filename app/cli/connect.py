@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from app.cli.client import Client, Unreachable, default_url
+from app.cli.token import token, token_option
 
 
 def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--url`, `--user` and `--json`."""
+    """`--url`, `--user`, `--token-file` and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on stdout."),
+        token_option(),
         click.option("--user", envvar="DOCKREV_USER", help="Who you are, sent as the identity header."),
         click.option(
             "--url", envvar="DOCKREV_URL", help="Address of a running Dockrev.  [default: http://127.0.0.1:50883]"
@@ -41,7 +43,7 @@ def identity(user: str | None) -> str:
 @contextmanager
 def running_dockrev(url: str | None, user: str | None) -> Iterator[Client]:
     """A running Dockrev. Raises Unreachable."""
-    client = Client(url or default_url(), user=identity(user))
+    client = Client(url or default_url(), user=identity(user), token=token())
     try:
         client.version()
         yield client

@@ -141,9 +141,10 @@ def follow(client: Client, job_id: str, shown: Display) -> dict[str, Any]:
                     break
             job = read_job(client, job_id)
         except (Unreachable, Refused) as error:
-            if time.monotonic() > deadline or (isinstance(error, Refused) and error.status < 500):
+            refused = isinstance(error, Refused) and error.status < 500 and error.status != 429
+            if refused or time.monotonic() > deadline:
                 raise
-            time.sleep(1.0)
+            time.sleep(max(1, error.wait) if isinstance(error, Refused) else 1)
             continue
         if job.get("status") in FINAL:
             return job

@@ -66,7 +66,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
     known = {variable for settings in (Settings, SupervisorSettings) for variable, _ in variables(settings)}
     for document in DOCS:
         named = set(re.findall(r"\bDOCKREV_[A-Z0-9_]+\b", document.read_text(encoding="utf-8")))
-        assert named - known - set(IGNORED) <= {"DOCKREV_URL", "DOCKREV_USER"}, document.name
+        assert named - known - set(IGNORED) <= {"DOCKREV_URL", "DOCKREV_USER", "DOCKREV_TOKEN"}, document.name
 
 
 def test_the_readmes_defaults_are_those_of_the_reference() -> None:

@@ -14,6 +14,7 @@ import click
 from app.cli.exits import EXIT_CODES_HELP, Exit, Failure
 from app.cli.starting import bad_schema, load
 from app.cli.text import human_bytes
+from app.cli.token import VARIABLE
 
 
 def key_beside(db_path: Path) -> Path:
@@ -85,11 +86,11 @@ def command(file: str | None, key_file: Path | None, as_json: bool) -> None:
 
 
 def variables() -> dict[str, str]:
-    """The settings as they were given: they live in the environment alone."""
+    """The settings as they were given: they live in the environment alone. A script's token is none of them."""
     return {
         name: text
         for name, text in sorted(os.environ.items())
-        if name.startswith(("DOCKREV_", "APP_EFFECTIVE_", "DOCKER_HOST"))
+        if name.startswith(("DOCKREV_", "APP_EFFECTIVE_", "DOCKER_HOST")) and name != VARIABLE
     }
 
 

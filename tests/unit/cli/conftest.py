@@ -34,7 +34,8 @@ Run = Callable[..., Ran]
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DOCKREV_URL", "DOCKREV_USER", "DOCKREV_HTTP_ADDR", "DOCKREV_AUTH_ALLOWED_USER", "DOCKER_HOST"):
+    named = ("DOCKREV_URL", "DOCKREV_USER", "DOCKREV_TOKEN", "DOCKREV_HTTP_ADDR", "DOCKREV_AUTH_ALLOWED_USER")
+    for name in (*named, "DOCKER_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKREV_DB_PATH", str(tmp_path / "dockrev.sqlite3"))
 
