@@ -34,7 +34,15 @@ from app.supervisor.state import UpgradeRequest, UpgradeTarget
 
 REPOSITORY: Final = "https://github.com/ivanli-cn/dockrev"
 STATIC: Final = frozenset(
-    {"app.css", "icons.svg", "js/theme.js", "js/times.js", "supervisor/console.css", "supervisor/console.js"}
+    {
+        "app.css",
+        "icons.svg",
+        "js/theme.js",
+        "js/times.js",
+        "js/words.js",
+        "supervisor/console.css",
+        "supervisor/console.js",
+    }
 )
 WAIT_SECONDS: Final = 1.0
 

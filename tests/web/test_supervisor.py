@@ -234,7 +234,7 @@ def test_static_files_come_from_the_supervisor_itself(client: TestClient) -> Non
     page = client.get("/supervisor/", headers=BROWSER).text
     loaded = re.findall(r'(?:src|href)="(/supervisor/static/[^"#]+)', page)
     assert {address.partition("?")[0].rpartition("/")[2] for address in loaded} == {
-        "app.css", "console.css", "console.js", "icons.svg", "theme.js", "times.js",
+        "app.css", "console.css", "console.js", "icons.svg", "theme.js", "times.js", "words.js",
     }  # fmt: skip
     for address in set(loaded):
         answer = client.get(address)

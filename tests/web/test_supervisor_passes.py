@@ -430,6 +430,15 @@ async def test_who_comes_by_the_proxy_needs_none(tmp_path: Path) -> None:
         assert answer.headers["location"] == "/supervisor/" and "set-cookie" not in answer.headers
 
 
+async def test_before_the_first_passkey_this_machine_is_led_to_it(tmp_path: Path) -> None:
+    async with house(tmp_path, passkeys_origin=None) as (app, _):
+        here = Visitor(app, "http://localhost:50883", "127.0.0.1")
+        assert await here.allowed()
+        answer = await here.http.get("/self-upgrade/open", headers=BROWSER)
+        assert answer.headers["location"] == "/login?next=/self-upgrade/open"
+        assert not (tmp_path / "passes").exists()
+
+
 async def test_a_session_that_ends_soon_gives_a_shorter_pass(tmp_path: Path) -> None:
     async with house(tmp_path) as (app, moving):
         visitor, key = Visitor(app), PassKey(tmp_path / "passes" / "supervisor.key")

@@ -11,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from app.core.errors import NotFound
+from app.core.web.auth import identity_of
 from app.core.web.passes import OPEN_PATH
 from app.core.web.presentation import web_link
-from app.features.passkeys.door import session_of
+from app.features.passkeys.door import login_address, session_of
 from app.features.passkeys.passes import Passes
 from app.features.passkeys.touches import Touches
 
@@ -31,7 +32,7 @@ async def open_supervisor(
     request: AnyRequest, passes: NamedDependency[Passes], touches: NamedDependency[Touches]
 ) -> Response[Any]:
     """Lead there; with `touch=1` only after a touch a moment ago. Who came by the proxy needs no pass: it names them
-    there, too."""
+    there, too. Who came without a name would not be let in there, and is led to the first passkey."""
     to = web_link(passes.address)
     if to is None:
         raise NotFound("the supervisor is not configured", hint="DOCKREV_SELF_UPGRADE_URL says where it is.")
@@ -39,7 +40,9 @@ async def open_supervisor(
     if kept and "?" not in to:
         to = f"{to}?{urlencode(kept)}"
     answer = Redirect(to, status_code=303, headers={"Cache-Control": "no-store"})
-    known = session_of(request)
+    known, identity = session_of(request), identity_of(request)
+    if known is None and identity is not None and identity.matched_by == "anonymous_dev":  # before the first passkey
+        return Redirect(login_address(request), status_code=303, headers={"Cache-Control": "no-store"})
     if known is not None and passes.reaches(request):
         if request.query_params.get("touch") == "1":
             touches.require(request)
