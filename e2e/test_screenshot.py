@@ -27,7 +27,7 @@ LARGEST = 300_000
 def test_picture_for_the_readme(new_context: NewContext, start_server: Callable[..., Server]) -> None:
     with Lab() as lab:
         bring_up_samples(lab)
-        big = lab.samples("paperboy").big("1.4.3", layers=8, megabytes=12)  # long enough to be seen
+        big = lab.samples("paperboy").big("1.4.3", layers=24, megabytes=12)  # long enough to be seen
         lab.registry.publish("daily/paperboy", ["1.4.3", "1.4"], big)
         own = start_server(**lab.env())
         try:
