@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app.core.errors import InvalidArgument
 from app.core.web.answers import Toast, came_from, done
 from app.core.web.forms import read_form
+from app.core.web.languages import _, ngettext
 from app.core.web.openapi import NOT_FOUND
 from app.core.web.paging import parse_number
 from app.core.web.view import Pages, View, shape
@@ -147,7 +148,7 @@ async def settings_save(
         view = await pages.show(request, content, "hooks/repo_list.html", topics=TOPICS)
         view.status_code = error.status
         return view
-    return done(request, pages, Toast("Saved."), go_to=f"{HERE}#settings")
+    return done(request, pages, Toast(_("Saved.")), go_to=f"{HERE}#settings")
 
 
 @post(f"{HERE}/targets/add", **FORM)
@@ -161,11 +162,18 @@ async def target_add(
     if not everything and not picked:
         raise InvalidArgument("no repository was picked", hint="Tick at least one.", details={"field": "repo"})
     target, added = await github_packages.add(_text(fields, "input"), None if everything else picked)
-    told = f"{added} {'repository' if added == 1 else 'repositories'} of {target.owner} added."
+    told = ngettext(
+        "%(num)s repository of %(owner)s added.", "%(num)s repositories of %(owner)s added.", added, owner=target.owner
+    )
     job = ""
     if usable(await github_packages.settings.read()):
         job = (await github_packages.sync_all(who(request))).job_id
-        told += " Their webhooks are being added."
+        told = ngettext(
+            "%(num)s repository of %(owner)s added. Their webhooks are being added.",
+            "%(num)s repositories of %(owner)s added. Their webhooks are being added.",
+            added,
+            owner=target.owner,
+        )
     answer = done(request, pages, Toast(told, f"/queue/{job}" if job else ""), go_to=HERE)
     if request.headers.get("hx-request") == "true":
         answer.headers["HX-Redirect"] = HERE
@@ -179,7 +187,7 @@ async def target_remove(
     """Forget what was typed."""
     fields = await read_form(request)
     await github_packages.settings.remove_target(_text(fields, "input"))
-    return done(request, pages, Toast("Forgotten. Its repositories stay in the list."), go_to=f"{HERE}#targets")
+    return done(request, pages, Toast(_("Forgotten. Its repositories stay in the list.")), go_to=f"{HERE}#targets")
 
 
 @post(f"{HERE}/repos/select", **FORM)
@@ -191,9 +199,11 @@ async def repo_select(
     name, selected = _text(fields, "fullName"), _on(fields, "selected")
     job_id = await github_packages.select(name, selected, who(request))
     if not selected:
-        told = f"{name} is left alone. Its webhook stays on GitHub; what it sends is ignored."
+        told = _("%(name)s is left alone. Its webhook stays on GitHub; what it sends is ignored.", name=name)
+    elif job_id:
+        told = _("%(name)s is selected. Its webhook is being added.", name=name)
     else:
-        told = f"{name} is selected." + (" Its webhook is being added." if job_id else "")
+        told = _("%(name)s is selected.", name=name)
     toast = Toast(told, f"/queue/{job_id}" if job_id else "", tone="up" if job_id else "ok")
     return done(request, pages, toast, go_to=_back(request))
 
@@ -205,7 +215,7 @@ async def repo_sync(
     """Bring one webhook in order."""
     name = _text(await read_form(request), "fullName")
     enqueued = await github_packages.sync_repo(name, who(request))
-    told = f"The webhook of {name} is being brought in order."
+    told = _("The webhook of %(name)s is being brought in order.", name=name)
     return done(request, pages, Toast(told, f"/queue/{enqueued.job_id}", tone="up"), go_to=_back(request))
 
 
@@ -216,7 +226,7 @@ async def repo_delete(
     """Remove the webhook on GitHub, then the repository from the list."""
     name = _text(await read_form(request), "fullName")
     job_id = await github_packages.delete(name, who(request))
-    told = f"The webhook of {name} is being removed; then it leaves the list."
+    told = _("The webhook of %(name)s is being removed; then it leaves the list.", name=name)
     return done(request, pages, Toast(told, f"/queue/{job_id}", tone="back"), go_to=_back(request))
 
 
@@ -230,7 +240,10 @@ async def repo_bulk(
     count = await github_packages.select_matching(
         _text(fields, "q"), selected_filter(_text(fields, "selectedFilter")), selected
     )
-    told = f"{count} {'repository is' if count == 1 else 'repositories are'} {'' if selected else 'not '}selected."
+    if selected:
+        told = ngettext("%(num)s repository is selected.", "%(num)s repositories are selected.", count)
+    else:
+        told = ngettext("%(num)s repository is not selected.", "%(num)s repositories are not selected.", count)
     return done(request, pages, Toast(told), go_to=_back(request))
 
 
@@ -241,7 +254,7 @@ async def sync_all(
     """Bring all webhooks in order."""
     await read_form(request)
     enqueued = await github_packages.sync_all(who(request))
-    told = "All webhooks are being brought in order."
+    told = _("All webhooks are being brought in order.")
     return done(request, pages, Toast(told, f"/queue/{enqueued.job_id}", tone="up"), go_to=_back(request))
 
 
@@ -252,7 +265,7 @@ async def audit(
     """Only look."""
     await read_form(request)
     enqueued = await github_packages.audit(who(request))
-    told = "Looking at all webhooks; nothing is changed."
+    told = _("Looking at all webhooks; nothing is changed.")
     return done(request, pages, Toast(told, f"/queue/{enqueued.job_id}", tone="up"), go_to=_back(request))
 
 
@@ -273,7 +286,7 @@ async def conflict_settle(
     synced = (await github_packages.sync(who(request), repos=[name], choices={name: choice}))[0]
     if synced.enqueued is None:
         raise InvalidArgument(synced.problem or "nothing can be done now", hint="Reload the page and choose again.")
-    told = f"Webhook {keep} of {name} stays, the others are being removed."
+    told = _("Webhook %(keep)s of %(name)s stays, the others are being removed.", keep=keep, name=name)
     answer = done(request, pages, Toast(told, f"/queue/{synced.enqueued.job_id}", tone="up"), go_to=HERE)
     if request.headers.get("hx-request") == "true":
         answer.headers["HX-Redirect"] = HERE
