@@ -10,13 +10,15 @@ from typing import Final
 
 import structlog
 
+from app.core.web.languages import N_
+
 log = structlog.get_logger(__name__)
 
 LOG_EVERY_SECONDS: Final = 60.0
-REMEDY: Final = (
+REMEDY: Final = N_(
     "If that is your proxy, add its address to DOCKREV_TRUSTED_PROXIES and start Dockrev again. If not, somebody tries "
     "to come in past the proxy: see that only the proxy reaches this port."
-)
+).message
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.adapters.engine import Engine
 from app.core.clock import Clock
 from app.core.errors import DockrevError
 from app.core.web.auth import AuthPolicy, Identity, mask
-from app.core.web.presentation import plural
+from app.core.web.languages import N_, _, known, pgettext, plural
 from app.features.administration import deploy_rules as rules
 from app.features.administration.deploy_rules import Outcome
 from app.features.administration.deploy_schemas import CheckOut, ReportOut
@@ -35,12 +35,14 @@ FEATURES: Final = {
     "feature.github_packages": "/settings/ghcr-webhooks",
 }
 MATCHED: Final = {
-    "user": "by the allowed user",
-    "group": "by the allowed group",
-    "anonymous_dev": "by the development bypass",
-    "token": "by an API token",
-    "passkey": "by a passkey",
+    "user": N_("let in by the allowed user"),
+    "group": N_("let in by the allowed group"),
+    "anonymous_dev": N_("let in by the development bypass"),
+    "token": N_("let in by an API token"),
+    "passkey": N_("let in by a passkey"),
 }
+
+SEE_ENGINE: Final = N_("See that the Docker engine runs and that DOCKER_HOST names its socket or proxy.")
 
 
 class DeployCheck:
@@ -92,39 +94,55 @@ class DeployCheck:
             async with asyncio.timeout(self._timeout + MARGIN_SECONDS):
                 outcome = await ask()
         except TimeoutError:
-            outcome = Outcome("fail", "no answer in time", f"waited {self._timeout:g} s", "Try again; see the log.")
+            waited = _("waited %(span)s s", span=f"{self._timeout:g}")
+            outcome = Outcome("fail", _("no answer in time"), waited, _("Try again; see the log."))
         except DockrevError as error:
-            outcome = Outcome("fail", error.message, error.code, error.hint or "See the log of Dockrev.")
+            hint = _said(error.hint) or _("See the log of Dockrev.")
+            outcome = Outcome("fail", _said(error.message), error.code, hint)
         except Exception as error:
             log.exception("a check of the deploy check broke", check=check_id)
-            outcome = Outcome("fail", "the check itself broke", type(error).__name__, "See the log of Dockrev.")
+            broke = _("the check itself broke")
+            outcome = Outcome("fail", broke, type(error).__name__, _("See the log of Dockrev."))
         return rules.told(check_id, outcome)
 
     # ---- who may come in
 
     async def _authorization(self) -> Outcome:
         policy = self._policy
-        user, group = mask(policy.allowed_user) or "none", mask(policy.allowed_group) or "none"
-        headers = f"headers {' and '.join(filter(None, (policy.user_header, policy.group_header)))}"
-        evidence = f"allowed user {user}, allowed group {group}; {headers}"
+        user, group = (
+            mask(policy.allowed_user) or pgettext("setting", "none"),
+            mask(policy.allowed_group) or pgettext("setting", "none"),
+        )
+        if policy.group_header:
+            headers = _("headers %(user)s and %(groups)s", user=policy.user_header, groups=policy.group_header)
+        else:
+            headers = _("headers %(user)s", user=policy.user_header)
+        evidence = _(
+            "allowed user %(user)s, allowed group %(group)s; %(headers)s", user=user, group=group, headers=headers
+        )
         if policy.has_allow_list:
-            return Outcome("pass", "a user or a group is allowed", evidence)
+            return Outcome("pass", _("a user or a group is allowed"), evidence)
         if count := await self._passkeys():
-            return Outcome("pass", "the owner signs in with a passkey", f"{plural(count, 'passkey')}; {evidence}")
+            evidence = f"{plural(count, 'passkey')}; {evidence}"
+            return Outcome("pass", _("the owner signs in with a passkey"), evidence)
         return Outcome(
             "fail",
-            "nobody is named who may use Dockrev",
+            _("nobody is named who may use Dockrev"),
             evidence,
-            "Set DOCKREV_AUTH_ALLOWED_USER or DOCKREV_AUTH_ALLOWED_GROUP to what your proxy sends, and start Dockrev "
-            "again.",
+            _(
+                "Set DOCKREV_AUTH_ALLOWED_USER or DOCKREV_AUTH_ALLOWED_GROUP to what your proxy sends, and start "
+                "Dockrev again."
+            ),
         )
 
     async def _request(self, identity: Identity | None) -> Outcome:
         if identity is None:
-            return Outcome("pass", "asked by Dockrev itself")
-        groups = ", ".join(filter(None, map(mask, identity.groups[:8]))) or "none"
-        how = f"user {mask(identity.user) or 'none'}, groups {groups}"
-        return Outcome("pass", f"let in {MATCHED[identity.matched_by]}", f"matchedBy {identity.matched_by}; {how}")
+            return Outcome("pass", _("asked by Dockrev itself"))
+        groups = ", ".join(filter(None, map(mask, identity.groups[:8]))) or pgettext("setting", "none")
+        how = _(
+            "user %(user)s, groups %(groups)s", user=mask(identity.user) or pgettext("setting", "none"), groups=groups
+        )
+        return Outcome("pass", str(MATCHED[identity.matched_by]), f"matchedBy {identity.matched_by}; {how}")
 
     # ---- what Dockrev works with
 
@@ -135,23 +153,22 @@ class DeployCheck:
         except TimeoutError:
             return Outcome(
                 "fail",
-                f"the engine did not answer within {self._timeout:g} s",
+                _("the engine did not answer within %(span)s s", span=f"{self._timeout:g}"),
                 str(self._engine.endpoint),
-                "See that the Docker engine runs and that DOCKER_HOST names its socket or proxy.",
+                str(SEE_ENGINE),
             )
         except DockrevError as error:
-            hint = error.hint or "See that the Docker engine runs and that DOCKER_HOST names its socket or proxy."
-            return Outcome("fail", error.message, str(self._engine.endpoint), hint)
-        return Outcome(
-            "pass", f"Docker {info.version}", f"API {info.api_version}, {info.platform} at {self._engine.endpoint}"
-        )
+            hint = _said(error.hint) or str(SEE_ENGINE)
+            return Outcome("fail", _said(error.message), str(self._engine.endpoint), hint)
+        facts = {"api": info.api_version, "platform": info.platform, "endpoint": self._engine.endpoint}
+        return Outcome("pass", f"Docker {info.version}", _("API %(api)s, %(platform)s at %(endpoint)s", **facts))
 
     async def _executor(self) -> Outcome:
         try:
             version = await self._compose.ask_version(self._timeout)
         except DockrevError as error:
-            hint = error.hint or "Install Compose 2, or name it in DOCKREV_COMPOSE_BIN."
-            return Outcome("fail", error.message, self._compose.binary, hint)
+            hint = _said(error.hint) or _("Install Compose 2, or name it in DOCKREV_COMPOSE_BIN.")
+            return Outcome("fail", _said(error.message), self._compose.binary, hint)
         return Outcome("pass", f"Compose {version.raw}", self._compose.binary)
 
     async def _compose_access(self) -> Outcome:
@@ -176,6 +193,11 @@ class DeployCheck:
             return rules.feature(await self._board.ask(check_id), where)
 
         return ask
+
+
+def _said(text: str) -> str:
+    """What an error says: translated where somebody did."""
+    return known(text) or text
 
 
 def active(stacks: Sequence[StackRecord]) -> list[ServiceRecord]:

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import read_form
+from app.core.web.languages import _
 from app.core.web.openapi import UNAUTHORISED
 from app.core.web.view import Pages, View, shape
 from app.features.administration.deploy_check import DeployCheck
@@ -64,7 +65,7 @@ async def welcome_save(
     fields = await read_form(request)
     never = (fields.get("neverAutoOpen") or [""])[-1] == "true"
     await preferences.set_deploy_welcome(never)
-    text = "It will not open by itself again." if never else "It opens by itself while something fails."
+    text = _("It will not open by itself again.") if never else _("It opens by itself while something fails.")
     return done(request, pages, Toast(text), go_to=HERE)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from app.adapters.registry import DOCKER_HUB, ImageRef, normalise_key
+from app.core.web.languages import _
 
 Need = Literal["required", "not_needed", "potential"]
 
@@ -92,7 +93,7 @@ def judge(refs: Iterable[ImageRef], logins: Logins) -> Verdict:
 def parse_logins(config: object) -> Logins:
     """A Docker `config.json`; only whether there are logins, never which."""
     if not isinstance(config, dict):
-        return Logins(problem="it is not a Docker config")
+        return Logins(problem=_("it is not a Docker config"))
     store = config.get("credsStore")
     hosts = {normalise_key(key) for key, entry in _items(config.get("auths")) if _has_secret(entry)}
     hosts |= {normalise_key(key) for key, helper in _items(config.get("credHelpers")) if _filled(helper)}
@@ -104,12 +105,12 @@ def read_logins(path: Path) -> Logins:
     try:
         file = path / "config.json" if path.is_dir() else path
         if file.stat().st_size > MAX_FILE:
-            return Logins(problem="it is too large")
+            return Logins(problem=_("it is too large"))
         return parse_logins(json.loads(file.read_bytes()))
     except OSError as error:
-        return Logins(problem=(error.strerror or "it cannot be read").lower())
+        return Logins(problem=(error.strerror or _("it cannot be read")).lower())
     except (ValueError, RecursionError):
-        return Logins(problem="it is not valid JSON")
+        return Logins(problem=_("it is not valid JSON"))
 
 
 def _has_secret(entry: object) -> bool:

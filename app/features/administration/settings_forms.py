@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.core.errors import InvalidArgument
+from app.core.web.languages import N_
 from app.features.preferences import (
     BackupDefaults,
     HouseSettings,
@@ -16,6 +17,7 @@ from app.features.preferences import (
 )
 
 MIB: Final = 1024 * 1024
+NOT_A_LIMIT: Final = N_("The limit must be a number of MiB, 0 or more")
 LIMIT: Final = "backup.skipTargetsOverBytes"
 Fields = Mapping[str, str]
 
@@ -35,7 +37,7 @@ def limit_of(text: str, stored: int) -> int:
         if not 0 <= count < 2**63:
             raise ValueError
     except ValueError:
-        raise InvalidArgument("The limit must be a number of MiB, 0 or more", details={"field": LIMIT}) from None
+        raise InvalidArgument(NOT_A_LIMIT.message, details={"field": LIMIT}) from None
     return round(count)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from litestar import Request
 
 from app.core.web.auth import AuthPolicy, identity_of
+from app.core.web.languages import N_
 from app.features.administration.settings_schemas import (
     BackupCard,
     MonitorCard,
@@ -31,13 +32,13 @@ from app.features.preferences import (
     ScheduleName,
     Sections,
     auth_out,
-    cron,
 )
+from app.features.preferences.cron_words import explained
 from app.features.schedules import Scheduler
 from app.settings import Settings
 
 FOLDER_SECONDS: Final = 1.0
-OPEN_TO: Final = {"loopback": "this machine only", "any": "everybody who can reach it", "off": "nobody"}
+OPEN_TO: Final = {"loopback": N_("this machine only"), "any": N_("everybody who can reach it"), "off": N_("nobody")}
 
 
 class SettingsReads:
@@ -70,7 +71,7 @@ class SettingsReads:
             ignored=ignored_sender(policy),
             allowed=policy.has_allow_list,
             passkeys=await self._passkeys(),
-            open_to=OPEN_TO[policy.anonymous],
+            open_to=str(OPEN_TO[policy.anonymous]),
             backup=await backup_card(now.backup),
             monitor=MonitorCard(
                 enabled=monitor.enabled,
@@ -92,7 +93,7 @@ class SettingsReads:
             name=name,
             enabled=schedule.enabled,
             cron=schedule.cron,
-            explanation=cron.explain(schedule.cron),
+            explanation=explained(schedule.cron),
             next_run_at=self._scheduler.next_run(schedule) if works else None,
             works=works,
         )

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from app.core.web.auth import AuthPolicy
 from app.core.web.ignored import REMEDY
+from app.core.web.languages import _, known
+from app.core.web.presentation import duration
 from app.core.web.schema import ApiModel, Maybe
 from app.features.administration.settings_forms import mebibytes
 from app.features.preferences import AuthOut, SectionLink
@@ -70,7 +72,12 @@ def ignored_sender(policy: AuthPolicy) -> IgnoredSender | None:
     if last is None:
         return None
     headers = list(last.headers)
-    return IgnoredSender(told=last.told, remedy=REMEDY, headers=headers, at=last.at, total=policy.ignored.total)
+    told = _(
+        "identity headers came from %(address)s, which is not in DOCKREV_TRUSTED_PROXIES: ignored", address=last.address
+    )
+    return IgnoredSender(
+        told=told, remedy=known(REMEDY) or REMEDY, headers=headers, at=last.at, total=policy.ignored.total
+    )
 
 
 class SettingsPage(ApiModel):
@@ -103,10 +110,7 @@ class SettingsPage(ApiModel):
     @property
     def interval_choices(self) -> list[tuple[str, str]]:
         """Value and words of each interval."""
-        return [
-            (str(seconds), f"{seconds} s" if seconds < 60 else f"{seconds // 60} min")
-            for seconds in self.monitor.intervals
-        ]
+        return [(str(seconds), duration(seconds)) for seconds in self.monitor.intervals]
 
     def shown(self, name: str, stored: object) -> str:
         """What a field shows: what was entered and refused, else what is stored."""

@@ -7,13 +7,15 @@ from typing import Final
 
 from cronsim import CronSim, CronSimError
 
+from app.core.web.languages import N_, _, ngettext
+
 MAX_CRON: Final = 200
 FIELDS: Final = {
-    "minute": "0 to 59",
-    "hour": "0 to 23",
-    "day-of-month": "1 to 31",
-    "month": "1 to 12",
-    "day-of-week": "0 to 7, or SUN to SAT",
+    "minute": N_("the minute %(given)s is not possible, it goes from 0 to 59"),
+    "hour": N_("the hour %(given)s is not possible, it goes from 0 to 23"),
+    "day-of-month": N_("the day of month %(given)s is not possible, it goes from 1 to 31"),
+    "month": N_("the month %(given)s is not possible, it goes from 1 to 12"),
+    "day-of-week": N_("the day of week %(given)s is not possible, it goes from 0 to 7, or SUN to SAT"),
 }
 _PROBE: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -33,7 +35,7 @@ def next_run(cron: str, after: datetime, zone: tzinfo) -> datetime:
     try:
         return next(_simulation(cron, after.astimezone(zone))).astimezone(UTC)
     except StopIteration:
-        raise CronProblem("there is no such day") from None
+        raise CronProblem(_("there is no such day")) from None
 
 
 def check(cron: str) -> None:
@@ -52,17 +54,22 @@ def explain(cron: str) -> str:
 
 def _simulation(cron: str, moment: datetime) -> CronSim:
     if len(cron) > MAX_CRON:
-        raise CronProblem(f"it is longer than {MAX_CRON} characters")
+        raise CronProblem(_("it is longer than %(count)s characters", count=MAX_CRON))
     fields = cron.split()
     if len(fields) != len(FIELDS):
-        given = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
-        raise CronProblem(f"it has {given}, cron has five: minute, hour, day of month, month, day of week")
+        raise CronProblem(
+            ngettext(
+                "it has %(num)s field, cron has five: minute, hour, day of month, month, day of week",
+                "it has %(num)s fields, cron has five: minute, hour, day of month, month, day of week",
+                len(fields),
+            )
+        )
     try:
         return CronSim(" ".join(fields), moment)
     except CronSimError as error:
         raise CronProblem(_words(str(error), fields)) from None
     except (AssertionError, ValueError):  # what the library does not foresee
-        raise CronProblem("it cannot be read") from None
+        raise CronProblem(_("it cannot be read")) from None
 
 
 def _words(told: str, fields: list[str]) -> str:
@@ -71,4 +78,4 @@ def _words(told: str, fields: list[str]) -> str:
     if name not in FIELDS:
         return told
     given = fields[list(FIELDS).index(name)]
-    return f"the {name.replace('-', ' ')} {given} is not possible, it goes from {FIELDS[name]}"
+    return _(FIELDS[name].message, given=given)

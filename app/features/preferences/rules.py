@@ -9,12 +9,21 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from app.core.errors import InvalidArgument
+from app.core.web.languages import N_, _
 from app.features.preferences import cron
 
 MAX_PATH: Final = 4096
 SAMPLE_INTERVALS: Final = (10, 30, 60, 300)
 MAX_BYTES: Final = 2**63 - 1
 MAX_URL: Final = 2048
+# Said beside a field; a page translates them when it shows them, so they stay English where they are raised.
+NEGATIVE: Final = N_("must not be negative")
+TOO_LARGE: Final = N_("is too large")
+NO_FOLDER: Final = N_("must be an absolute folder without '..'")
+GIVE_A_FOLDER: Final = N_(
+    "Give a folder such as /data/backups that exists with the same path on the host and in the container."
+)
+NO_INTERVAL: Final = N_("must be one of 10/30/60/300")
 UPDATE_CHECK: Final = "updateCheck"
 GHCR_AUDIT: Final = "ghcrWebhookAudit"
 ScheduleName = Literal["updateCheck", "ghcrWebhookAudit"]
@@ -96,11 +105,11 @@ def check_backup(wanted: BackupDefaults) -> BackupDefaults:
     """The settings with their folder in its plain form. Raises InvalidArgument naming the member that is wrong."""
     if wanted.skip_targets_over_bytes < 0:
         raise InvalidArgument(
-            "backup.skipTargetsOverBytes must not be negative", details={"field": "backup.skipTargetsOverBytes"}
+            f"backup.skipTargetsOverBytes {NEGATIVE.message}", details={"field": "backup.skipTargetsOverBytes"}
         )
     if wanted.skip_targets_over_bytes > MAX_BYTES:
         raise InvalidArgument(
-            "backup.skipTargetsOverBytes is too large", details={"field": "backup.skipTargetsOverBytes"}
+            f"backup.skipTargetsOverBytes {TOO_LARGE.message}", details={"field": "backup.skipTargetsOverBytes"}
         )
     return BackupDefaults(
         enabled=wanted.enabled,
@@ -117,8 +126,8 @@ def plain_folder(text: str) -> str:
     acceptable = path.startswith("/") and len(path) <= MAX_PATH and path.isprintable()
     if not acceptable or ".." in parts or len(parts) < 2:
         raise InvalidArgument(
-            "backup.baseDir must be an absolute folder without '..'",
-            hint="Give a folder such as /data/backups that exists with the same path on the host and in the container.",
+            f"backup.baseDir {NO_FOLDER.message}",
+            hint=GIVE_A_FOLDER.message,
             details={"field": "backup.baseDir"},
         )
     return "/" + "/".join(parts[1:])
@@ -128,7 +137,7 @@ def check_monitor(wanted: ResourceMonitor) -> ResourceMonitor:
     """Only the intervals that a page offers."""
     if wanted.sample_interval_seconds not in SAMPLE_INTERVALS:
         raise InvalidArgument(
-            "resourceMonitor.sampleIntervalSeconds must be one of 10/30/60/300",
+            f"resourceMonitor.sampleIntervalSeconds {NO_INTERVAL.message}",
             details={"field": "resourceMonitor.sampleIntervalSeconds"},
         )
     return wanted
@@ -146,11 +155,13 @@ def check_schedule(name: ScheduleName, wanted: Schedule) -> Schedule:
         if wanted.enabled:
             cron.check(text)
         elif len(text) > cron.MAX_CRON or not text.isprintable():
-            raise cron.CronProblem(f"it must be printable text of up to {cron.MAX_CRON} characters")
+            raise cron.CronProblem(_("it must be printable text of up to %(count)s characters", count=cron.MAX_CRON))
     except cron.CronProblem as problem:
         raise InvalidArgument(
-            "cron expression is invalid",
-            hint="Five fields: minute, hour, day of month, month, day of week. 0 3 * * * is 03:00 every day.",
+            N_("cron expression is invalid").message,
+            hint=N_(
+                "Five fields: minute, hour, day of month, month, day of week. 0 3 * * * is 03:00 every day."
+            ).message,
             details={"reason": "cron_invalid", "field": field, "error": str(problem)},
         ) from None
     return Schedule(wanted.enabled, text)
@@ -162,29 +173,29 @@ def public_address(text: str | None) -> str | None:
     if not address:
         return None
     if len(address) > MAX_URL or not address.isprintable() or any(char in address for char in ' "<>\\^`{|}'):
-        raise _bad_address("must be a plain address of up to 2048 characters")
-    scheme, separator, _ = address.partition("://")
+        raise _bad_address(N_("must be a plain address of up to 2048 characters"))
+    scheme, separator, _rest = address.partition("://")
     if not separator:
-        raise _bad_address("must be absolute, like https://dockrev.example/")
+        raise _bad_address(N_("must be absolute, like https://dockrev.example/"))
     if scheme.lower() not in ("http", "https"):
-        raise _bad_address("must be http or https")
+        raise _bad_address(N_("must be http or https"))
     if "?" in address or "#" in address:
-        raise _bad_address("must not include query or fragment")
+        raise _bad_address(N_("must not include query or fragment"))
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise _bad_address("must be absolute, with a host and, if any, a port from 1 to 65535") from None
+        raise _bad_address(N_("must be absolute, with a host and, if any, a port from 1 to 65535")) from None
     if not host or port == 0:
-        raise _bad_address("must be absolute, with a host")
+        raise _bad_address(N_("must be absolute, with a host"))
     if "@" in parts.netloc:
-        raise _bad_address("must not include a user or password")
+        raise _bad_address(N_("must not include a user or password"))
     return f"{scheme.lower()}://{parts.netloc}{parts.path.rstrip('/')}/"
 
 
-def _bad_address(problem: str) -> InvalidArgument:
+def _bad_address(problem: N_) -> InvalidArgument:
     return InvalidArgument(
-        f"instance.publicBaseUrl {problem}",
-        hint="Give the address at which browsers reach Dockrev, such as https://dockrev.home.example/.",
+        f"instance.publicBaseUrl {problem.message}",
+        hint=N_("Give the address at which browsers reach Dockrev, such as https://dockrev.home.example/.").message,
         details={"reason": "instance_public_base_url_invalid", "field": "instance.publicBaseUrl"},
     )

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.core.web.languages import N_
 from app.core.web.schema import ApiModel
 
 ORDER: Final = {
-    "access": ("Access", "/settings#access"),
-    "backups": ("Backups", "/settings#backups"),
-    "monitoring": ("Monitoring", "/settings#monitoring"),
-    "schedules": ("Schedules", "/settings#schedules"),
-    "instance": ("Instance", "/settings#instance"),
-    "notifications": ("Notifications", "/settings/notifications"),
-    "github-packages": ("GitHub packages", "/settings/ghcr-webhooks"),
-    "webhook-secrets": ("Webhook secrets", "/settings/webhook-secrets"),
-    "home-assistant": ("Home Assistant", "/settings/home-assistant"),
-    "passkeys": ("Passkeys", "/settings/passkeys"),
-    "tokens": ("API tokens", "/settings/tokens"),
-    "audit": ("Audit", "/settings/audit"),
-    "deploy-check": ("Deploy check", "/deploy-check"),
+    "access": (N_("Access"), "/settings#access"),
+    "backups": (N_("Backups"), "/settings#backups"),
+    "monitoring": (N_("Monitoring"), "/settings#monitoring"),
+    "schedules": (N_("Schedules"), "/settings#schedules"),
+    "instance": (N_("Instance"), "/settings#instance"),
+    "notifications": (N_("Notifications"), "/settings/notifications"),
+    "github-packages": (N_("GitHub packages"), "/settings/ghcr-webhooks"),
+    "webhook-secrets": (N_("Webhook secrets"), "/settings/webhook-secrets"),
+    "home-assistant": (N_("Home Assistant"), "/settings/home-assistant"),
+    "passkeys": (N_("Passkeys"), "/settings/passkeys"),
+    "tokens": (N_("API tokens"), "/settings/tokens"),
+    "audit": (N_("Audit"), "/settings/audit"),
+    "deploy-check": (N_("Deploy check"), "/deploy-check"),
 }
 
 
@@ -47,5 +48,7 @@ class Sections:
     def links(self) -> list[SectionLink]:
         """The sections that exist, in their order."""
         return [
-            SectionLink(key=key, label=label, href=href) for key, (label, href) in ORDER.items() if key in self._there
+            SectionLink(key=key, label=str(label), href=href)
+            for key, (label, href) in ORDER.items()
+            if key in self._there
         ]
