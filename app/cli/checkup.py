@@ -56,12 +56,14 @@ class Checkup:
             "registries": self._look_at_registries,
             "access": self._look_at_access,
             "mqtt": self._look_at_mqtt,
+            "passes": self._look_at_passes,
         }
 
     async def run(self, only: Sequence[str] = ()) -> list[Finding]:
         """The findings in their fixed order; a check that breaks or hangs is a failure of its own."""
         try:
-            usual = [name for name in self._checks if name != "mqtt" or self._settings.mqtt_url]
+            off = {"mqtt": not self._settings.mqtt_url, "passes": not self._settings.passkeys}
+            usual = [name for name in self._checks if not off.get(name)]
             wanted = {name: check for name, check in self._checks.items() if name in (only or usual)}
             return await asyncio.gather(*(self._careful(name, check) for name, check in wanted.items()))
         finally:
@@ -176,6 +178,8 @@ class Checkup:
         if policy.has_allow_list:
             names = ", ".join(filter(None, (policy.user_header, policy.group_header)))
             return Finding("access", "ok", f"forward auth, identity in {names}")
+        if self._settings.passkeys:
+            return Finding("access", "ok", "the owner signs in with a passkey")
         if policy.anonymous == "off":
             remedy = "Set DOCKREV_AUTH_ALLOWED_USER or DOCKREV_AUTH_ALLOWED_GROUP."
             return Finding("access", "warn", "nobody is allowed in", remedy)
@@ -193,6 +197,17 @@ class Checkup:
         async with connect(broker, identifier=f"dockrev-doctor-{os.getpid()}"):
             may = "may start updates" if self._settings.mqtt_install else "only hears"
             return Finding("mqtt", "ok", f"connected to {broker.name}; Home Assistant {may}")
+
+    async def _look_at_passes(self) -> Finding:
+        if not self._settings.passkeys:
+            return Finding("passes", "ok", "off; DOCKREV_PASSKEYS would open the supervisor with them")
+        from app.adapters.engine import EngineError
+        from app.cli.pass_check import look_at_passes
+
+        try:
+            return Finding("passes", *await look_at_passes(self._settings, self._engine))
+        except EngineError:
+            return Finding("passes", "warn", "the engine would tell whether the supervisor shares their key")
 
 
 def _named_files(containers: Iterable[ContainerSummary]) -> Iterable[str]:

@@ -15,7 +15,7 @@ from app.cli.starting import load
 
 CHECKS: Final = (
     *("settings", "database", "disk", "engine", "platform"),
-    *("compose", "files", "registries", "access", "mqtt"),
+    *("compose", "files", "registries", "access", "mqtt", "passes"),
 )
 _MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
