@@ -28,7 +28,7 @@ from tests.web.test_tokens_api import Moving, bearer, client_of, made, running_a
 NAMES = {
     "{stack_id}": STK, "{service_id}": SVC, "{job_id}": JOB, "{backup_id}": "bkp_1", "{project}": "demo",
     "{token_id}": "tok_1", "{rule_id}": "ign_1", "{identifier}": "d1", "{owner}": "acme", "{repo}": "web",
-    "{channel}": "email", "{card}": "backups", "{action}": "archive",
+    "{channel}": "email", "{card}": "backups", "{action}": "archive", "{which}": "trigger",
 }  # fmt: skip
 
 
@@ -262,3 +262,71 @@ async def test_reading_leaves_nothing(api: httpx.AsyncClient) -> None:
         await api.get(path, headers=BROWSER)
     await api.put("/api/stacks", json={})
     assert await events(api) == []
+
+
+async def test_changes_of_settings_are_told_by_name_and_of_secrets_no_more_than_that(api: httpx.AsyncClient) -> None:
+    secrets = ("smtp://dockrev:s3cr3t@mail.example:587?to=ops@example.org", "https://hooks.example/s3cr3t", "7:s3cr3t")
+    body = (await api.get("/api/settings")).json()
+    backup = body["backup"] | {"enabled": False}
+    schedules = body["schedules"] | {"updateCheck": {"enabled": True, "cron": "15 4 * * *"}}
+    instance = {"publicBaseUrl": "https://dockrev.example"}
+    wanted = {"backup": backup, "schedules": schedules, "instance": instance}
+    for _ in range(2):  # the second time nothing changes
+        assert (await api.put("/api/settings", json=wanted)).status_code == 200
+    again, [*told] = [event["details"].get("changes") for event in await events(api, action="settings.change")]
+    assert again is None
+    assert {"field": "backup.enabled", "from": True, "to": False} in told
+    assert {"field": "schedules.updateCheck.enabled", "from": False, "to": True} in told
+    assert {"field": "schedules.updateCheck.cron", "from": "*/30 * * * *", "to": "15 4 * * *"} in told
+    assert {"field": "instance.publicBaseUrl"} in told and len(told) == 4
+
+    channels = {
+        "email": {"enabled": True, "smtpUrl": secrets[0]}, "webhook": {"enabled": False, "url": secrets[1]},
+        "telegram": {"enabled": False, "botToken": None, "chatId": None}, "webPush": {"enabled": False},
+        "events": {"update": False, "newVersion": True, "ghcrWebhookAnomaly": True},
+    }  # fmt: skip
+    answer = await api.put("/api/notifications", json=channels)
+    assert answer.status_code == 200, answer.text
+    [event] = await events(api, action="notifications.change")
+    assert event["details"]["changes"] == [
+        {"field": "email.enabled", "from": False, "to": True}, {"field": "email.smtpUrl"}, {"field": "webhook.url"},
+        {"field": "events.update", "from": True, "to": False},
+    ]  # fmt: skip
+    github = {"enabled": True, "callbackUrl": "https://dockrev.example/x?key=s3cr3t", "pat": "ghp_s3cr3t"}
+    assert (await api.put("/api/github-packages/settings", json=github)).status_code == 200
+    [event] = await events(api, action="github.settings")
+    assert event["details"]["changes"] == [
+        {"field": "enabled", "from": False, "to": True}, {"field": "callbackUrl"}, {"field": "pat"},
+    ]  # fmt: skip
+    assert (await api.put("/api/deploy-welcome", json={"neverAutoOpen": True})).status_code == 200
+    [event] = await events(api, action="welcome.change")
+    assert event["details"]["changes"] == [{"field": "neverAutoOpen", "from": False, "to": True}]
+
+    page = await api.get("/settings/audit", headers=BROWSER)
+    assert "<code>schedules.updateCheck.cron</code> */30 * * * * → 15 4 * * *" in page.text
+    assert "<code>email.smtpUrl</code> changed" in page.text and "<code>backup.enabled</code> on → off" in page.text
+    export = await api.get("/api/audit/export")
+    rows = list(csv.DictReader(io.StringIO(export.text)))
+    assert any('{"field":"pat"}' in row["details"] for row in rows)
+    for text in (page.text, export.text, (await api.get("/api/audit")).text):
+        assert "s3cr3t" not in text
+
+
+async def test_a_change_that_was_refused_tells_of_none(api: httpx.AsyncClient) -> None:
+    bad = {"backup": {"enabled": False, "requireSuccess": True, "baseDir": "relative", "skipTargetsOverBytes": 1}}
+    assert (await api.put("/api/settings", json=bad)).status_code == 400
+    [event] = await events(api, action="settings.change")
+    assert event["outcome"] == "refused" and "changes" not in event["details"]
+
+
+async def test_every_kind_of_act_can_be_recorded(tmp_path: Path) -> None:
+    """What the filter offers and no route of its own stands for: the three ways not to be let in."""
+    named = {name for _, name in acts.API.values()} | {name for name, _ in acts.PUBLIC.values()}
+    named |= set(acts.FORMS.values()) | set(acts.JOBS.values())
+    assert set(acts.actions()) - named == set(acts.REFUSED)
+    async with running(tmp_path, auth_allowed_user="alice", api_failed_token_limit=1) as (_, client):
+        assert (await client.get("/api/stacks")).status_code == 401
+        for expected in (401, 429):
+            assert (await client.get("/api/stacks", headers=bearer("dkr_x"))).status_code == expected
+        answer = await client.get("/api/audit", headers={"X-Forwarded-User": "alice"})
+    assert set(acts.REFUSED) <= {event["action"] for event in answer.json()["events"]}

@@ -11,6 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message
 from litestar.types import Scope as RequestScope
 
+from app.core.changes import Change, collect
 from app.core.clock import Clock
 from app.core.errors import DockrevError
 from app.core.jobs import JobRecord
@@ -40,6 +41,7 @@ class Note:
     object_id: str | None = None
     label: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
     open: bool = True
 
 
@@ -70,7 +72,7 @@ class Recorder:
         """Open a note for what may change something."""
         if request.method not in acts.SAFE:
             template = str(request.scope.get("path_template", ""))
-            note = Note(acts.act(request.method, template, request.path_params))
+            note = Note(acts.act(request.method, template, request.path_params), changes=collect())
             request.scope["state"]["audit_note"] = note
             _current.set(note)
 
@@ -129,6 +131,8 @@ class Recorder:
         act = note.act if note else acts.act(scope["method"], template, scope.get("path_params", {}))
         by_token = token is not None or state.get("bad_token", False)
         details: dict[str, Any] = {**note.details} if note else {}
+        if note and note.changes and status < 400:
+            details["changes"] = note.changes
         if _is_refused_entry(scope["method"], status, act):
             action = "rate.limited" if status == 429 else "token.refused" if by_token else "login.refused"
             act = acts.Act(action)

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.core import changes
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import InvalidArgument
@@ -52,6 +53,7 @@ class HookSettings:
         now = self._clock.now()
         async with self._db.transaction() as session:
             row = await self._row(session)
+            before = _facts(row)
             row.pat = secrets.kept_token(pat, row.pat)
             if enabled and not row.pat:
                 raise InvalidArgument(
@@ -67,7 +69,10 @@ class HookSettings:
                     await self._put_target(session, text, target, ())
             if tracked is not None:
                 await replace_all(session, tracked, now)
-            return _settings(row)
+            changed, facts = _settings(row), _facts(row)
+        facts |= {name: True for name, given in (("targets", typed), ("repos", tracked)) if given is not None}
+        changes.tell(before, facts, harmless=("enabled",))
+        return changed
 
     async def add_target(self, session: AsyncSession, text: str, target: names.Target, warnings: Sequence[str]) -> None:
         """Inside the caller's transaction: keep what was typed; typed again, it stands once."""
@@ -109,6 +114,10 @@ class HookSettings:
             row = GithubSettingsRow()
             session.add(row)
         return row
+
+
+def _facts(row: GithubSettingsRow) -> dict[str, object]:
+    return {"enabled": bool(row.enabled), "callbackUrl": row.callback_url, "pat": row.pat}
 
 
 def _settings(row: GithubSettingsRow) -> GithubSettings:

@@ -11,6 +11,7 @@ from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.adapters.notify import VapidKeys, generate_keys
+from app.core import changes
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.jobs import JobLog
@@ -19,6 +20,9 @@ from app.features.notifications.models import SINGLETON, NotificationSettingsRow
 from app.features.notifications.payload import CHANNELS
 
 EVENTS: Final = ("update", "new_version", "ghcr_webhook_anomaly")
+_EVENT_NAMES: Final = {
+    "events.update": "update", "events.newVersion": "new_version", "events.ghcrWebhookAnomaly": "ghcr_webhook_anomaly",
+}  # fmt: skip
 NEEDS: Final = {
     "email": (("smtp_url", "smtpUrl"),),
     "webhook": (("webhook_url", "url"),),
@@ -65,6 +69,12 @@ class NotificationSettings:
     def wants(self, event: str) -> bool:
         """Whether an event is told to anybody: its switch and some channel's are on."""
         return event in self.events and bool(self.enabled)
+
+    def facts(self) -> dict[str, object]:
+        """Each setting by its name in the API, secrets too: to be compared, never told."""
+        found: dict[str, object] = {f"{channel}.enabled": channel in self.enabled for channel in CHANNELS}
+        found |= {f"{channel}.{wire}": getattr(self, name) for channel in NEEDS for name, wire in NEEDS[channel]}
+        return found | {wire: name in self.events for wire, name in _EVENT_NAMES.items()}
 
     @classmethod
     def of(cls, row: NotificationSettingsRow) -> NotificationSettings:
@@ -186,8 +196,11 @@ class SettingsStore:
     async def _change(self, change: Callable[[NotificationSettingsRow], None]) -> None:
         async with self._db.transaction() as session:
             row = await self.row(session)
+            before = NotificationSettings.of(row).facts()
             change(row)
             row.updated_at = self._clock.now()
+            now = NotificationSettings.of(row).facts()
+        changes.tell(before, now, harmless=[name for name in now if name.endswith(".enabled") or name in _EVENT_NAMES])
         await self.changed()
 
 

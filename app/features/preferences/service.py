@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.core import changes
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import InvalidArgument
 from app.core.events import Event, EventBus
 from app.features.preferences.models import SINGLETON, SettingsRow
 from app.features.preferences.rules import (
+    GHCR_AUDIT,
+    UPDATE_CHECK,
     BackupDefaults,
     HouseSettings,
     Keep,
@@ -62,9 +66,11 @@ class Preferences:
         checked = check_change(wanted)
         async with self._db.transaction() as session:
             row = await self._row(session)
+            before = _settings(row)
             _write(row, checked)
             row.updated_at = self._clock.now()
             now = _settings(row)
+        changes.tell(facts(before), facts(now), harmless=facts(now).keys() - {"instance.publicBaseUrl"})
         if self._bus is not None:
             self._bus.publish(SettingsChanged())
         return now
@@ -94,8 +100,11 @@ class Preferences:
         now = self._clock.now()
         async with self._db.transaction() as session:
             row = await self._row(session)
+            before = row.deploy_welcome_never_auto_open
             row.deploy_welcome_never_auto_open = never_auto_open
             row.deploy_welcome_updated_at = now
+        name = "neverAutoOpen"
+        changes.tell({name: before}, {name: never_auto_open}, harmless=(name,))
         return DeployWelcome(never_auto_open, now)
 
     async def ensure(self) -> None:
@@ -130,6 +139,24 @@ def _settings(row: SettingsRow) -> HouseSettings:
         ghcr_audit=Schedule(row.schedule_ghcr_webhook_audit_enabled, row.schedule_ghcr_webhook_audit_cron),
         public_base_url=row.public_base_url,
     )
+
+
+def facts(settings: HouseSettings) -> dict[str, Any]:
+    """Each setting by its name in the API."""
+    backup, monitor = settings.backup, settings.monitor
+    found: dict[str, Any] = {
+        "backup.enabled": backup.enabled,
+        "backup.requireSuccess": backup.require_success,
+        "backup.baseDir": backup.base_dir,
+        "backup.skipTargetsOverBytes": backup.skip_targets_over_bytes,
+        "resourceMonitor.enabled": monitor.enabled,
+        "resourceMonitor.sampleIntervalSeconds": monitor.sample_interval_seconds,
+        "instance.publicBaseUrl": settings.public_base_url,
+    }
+    for name in (UPDATE_CHECK, GHCR_AUDIT):
+        schedule = settings.schedule(name)
+        found |= {f"schedules.{name}.enabled": schedule.enabled, f"schedules.{name}.cron": schedule.cron}
+    return found
 
 
 def _write(row: SettingsRow, wanted: SettingsChange) -> None:

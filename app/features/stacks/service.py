@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel, col, select
 
+from app.core import changes
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import NotFound
@@ -23,6 +24,10 @@ Scope = Literal["service", "stack", "all"]
 
 USER_ARCHIVE = "user_archive"
 RESTART_ARCHIVE = "auto_archive_on_restart"
+_SETTINGS: Final = {
+    "auto_rollback": "autoRollback", "backup_targets_bind_paths": "backupTargets.bindPaths",
+    "backup_targets_volume_names": "backupTargets.volumeNames", "repo_url": "repoUrl",
+}  # fmt: skip
 
 
 class KeepUrl:
@@ -180,11 +185,14 @@ class Stacks:
             row = await session.get(ServiceRow, service_id)
             if row is None:
                 raise NotFound("service not found")
+            before = {wire: getattr(row, name) for name, wire in _SETTINGS.items()}
             if all(getattr(row, name) == value for name, value in values.items()):
                 return
             for name, value in values.items():
                 setattr(row, name, value)
             row.updated_at = self._clock.now()
+            after = {wire: getattr(row, name) for name, wire in _SETTINGS.items()}
+        changes.tell(before, after, harmless=("autoRollback",))
         self._bus.publish(EntitiesChanged("services", frozenset({service_id})))
 
     async def archive_missing_projects(self) -> int:
