@@ -16,12 +16,14 @@ from litestar import Litestar
 
 from app.core.web import sse
 from app.core.web.listening import access_changed
+from app.features.access import acts
 from app.features.access.models import Scope
 from app.features.access.tokens import Tokens
 from app.features.passkeys.sessions import Sessions
 from tests.fakes.authenticator import Authenticator
-from tests.web.test_contract import running
+from tests.web.test_contract import STK, SVC, running
 from tests.web.test_passkeys import COOKIE, ORIGIN, Moving, Visitor, house
+from tests.web.test_routes_walk import routes_of
 
 API = (
     "/api/jobs/events",
@@ -196,3 +198,24 @@ async def test_an_idle_session_ends_its_streams(tmp_path: Path, monkeypatch: pyt
     ):
         moving.on(days=14)
         assert "event: bye" in await rest(lines)
+
+
+async def test_every_route_of_the_api_takes_a_token_and_counts_it(tmp_path: Path) -> None:
+    """Streams too, which is why it is asked over real HTTP."""
+    names = {"{service_id}": SVC, "{stack_id}": STK, "{which}": "trigger", "{backup_id}": "bkp_1"}
+    async with running(tmp_path, auth_allowed_user="alice") as (app, owner), served(app) as base:
+        _, text = await app.state["container"].get(Tokens).create("reader", Scope.ADMIN, None, "test")
+        job = (await owner.post("/api/discovery/scan", headers={"X-Forwarded-User": "alice"})).json()["jobId"]
+        paths = {path for method, path, public in routes_of(app) if method == "GET" and not public}
+        walked = sorted(path for path in paths if acts.takes_tokens(path))
+        assert len(walked) > 25
+        async with httpx.AsyncClient(base_url=base, timeout=PATIENCE, trust_env=False) as client:
+            for template in walked:
+                path = template.replace("{job_id}", job)
+                for name, value in names.items():
+                    path = path.replace(name, value)
+                async with client.stream("GET", path, headers={"Authorization": f"Bearer {text}"}) as answer:
+                    assert answer.status_code not in (401, 403, 405, 429), (path, answer.status_code)
+                    assert {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} <= set(answer.headers), path
+                async with client.stream("GET", path) as answer:
+                    assert answer.status_code == 401, path
