@@ -110,8 +110,8 @@ class Door:
             return
         error = StepUpRequired(
             "this needs a touch of a passkey",
-            hint="Touch one now and send this again within 5 minutes. Dockrev must be up for it; when it is not, a shell "
-            "on the host can do what this page shows under By hand.",
+            hint="Touch one now and send this again within 5 minutes. Dockrev must be up for it; when it is not, a "
+            "shell on the host can do what this page shows under By hand.",
             details={"reason": STEP_UP},
         )
         error.login = f"{OPEN_PATH}?{urlencode({'touch': '1', **again})}"

@@ -10,6 +10,7 @@ import pytest
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Forbidden
+from app.core.web.pass_key import PassKey
 from app.features.passkeys.codes import Codes
 from app.features.passkeys.keys import NewKey, Passkey, Passkeys
 from tests.unit.cli.conftest import Run
@@ -64,7 +65,10 @@ def test_passkeys_are_listed_and_removed(run: Run, database: Path) -> None:
     assert run("passkeys", "remove", phone.id, "--yes").out == "phone is removed; 1 left.\n"
     again = run("passkeys", "remove", phone.id, "--yes")
     assert again.code == 1 and "passkey not found" in again.err and "passkeys list" in again.err
+    of_passes = PassKey(database.parent / "passes" / "supervisor.key")
+    before = of_passes.take()
     assert run("passkeys", "remove", key.id, "--yes").out == "key is removed; 0 left.\n"
+    assert of_passes.read() != before, "what it opened at the supervisor is void"
 
 
 def test_it_says_why_there_is_no_code(run: Run, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
