@@ -174,7 +174,8 @@ def breakable(text: object, limit: int = 240) -> Markup:
 def sentence(text: str, limit: int = 600) -> str:
     """`text` cleaned, with a capital letter and a full stop."""
     cleaned = clean(text, limit).strip()
-    return cleaned[:1].upper() + cleaned[1:] + ("" if cleaned[-1:] in ".!?…。！？" else ".")
+    stop = "" if cleaned[-1:] in ".!?…。！？" else "。" if cleaned[-1:] > "\u2e7f" else "."
+    return cleaned[:1].upper() + cleaned[1:] + stop
 
 
 def words(name: str) -> str:

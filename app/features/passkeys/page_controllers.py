@@ -14,8 +14,8 @@ from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import read_form
 from app.core.web.fresh import require_fresh
+from app.core.web.languages import _, known, ngettext
 from app.core.web.openapi import NOT_FOUND
-from app.core.web.presentation import plural
 from app.core.web.view import Pages, View
 from app.features.access import remark
 from app.features.passkeys.codes import Codes
@@ -50,7 +50,8 @@ async def passkeys_page(
     try:
         content.origin = (await door.place(request)).origin
     except Conflict as error:
-        content.problem = f"{error.message}. {error.hint}"
+        message, hint = (known(text) or text for text in (error.message, error.hint))
+        content.problem = _("%(message)s. %(hint)s", message=message, hint=hint)
     return await pages.show(request, content, "passkeys/passkey_list.html")
 
 
@@ -96,7 +97,7 @@ async def passkey_remove(
     remark(request, label=gone.name)
     await codes.announce()
     await sessions.ended()
-    return _led(request, pages, Toast(f"{gone.name} is removed.", tone="back"))
+    return _led(request, pages, Toast(_("%(name)s is removed.", name=gone.name), tone="back"))
 
 
 @get(
@@ -129,7 +130,7 @@ async def passkey_rename(
     fields = await read_form(request)
     renamed = await passkeys.rename(passkey_id, fields.get("name", [""])[-1])
     remark(request, label=renamed.name)
-    return _led(request, pages, Toast(f"It is called {renamed.name} now."))
+    return _led(request, pages, Toast(_("It is called %(name)s now.", name=renamed.name)))
 
 
 @post(f"{HERE}/sessions/{{session_id:str}}/end", **FORM)
@@ -142,7 +143,7 @@ async def session_end(
     """Sign a browser out."""
     await read_form(request)
     await sessions.end(session_id)
-    return _led(request, pages, Toast("That browser is signed out.", tone="back"))
+    return _led(request, pages, Toast(_("That browser is signed out."), tone="back"))
 
 
 @post(f"{HERE}/sessions/end-others", **FORM)
@@ -153,7 +154,8 @@ async def sessions_end_others(
     await read_form(request)
     current = session_of(request)
     count = await sessions.end_others(current.id if current else "")
-    return _led(request, pages, Toast(f"{plural(count, 'browser is', 'browsers are')} signed out.", tone="back"))
+    told = ngettext("%(num)s browser is signed out.", "%(num)s browsers are signed out.", count)
+    return _led(request, pages, Toast(told, tone="back"))
 
 
 def _led(request: AnyRequest, pages: Pages, toast: Toast) -> Response[Any]:
