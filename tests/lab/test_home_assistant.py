@@ -171,9 +171,10 @@ def test_nothing_is_started_that_was_not_offered(clean_lab: Lab, start: Start, e
     topic = config["state_topic"].replace("/state", "/install")
     ear.say(topic, digest)
     server.end(signal.SIGTERM)
-
+    ear.until(lambda: ear.kept["dockrev/status"] == "offline", "goodbye")
     again = start(DOCKREV_DB_PATH=str(server.database), DOCKREV_MQTT_INSTALL="on")
-    ear.until(lambda: "payload_install" in ear.configs()["web"], "the command")
+    ear.until(lambda: ear.kept["dockrev/status"] == "online", "online again")
+    assert ear.configs()["web"]["payload_install"] == digest
     attributes = ear.configs()["web"]["json_attributes_topic"]
 
     def answered(words: str) -> bool:

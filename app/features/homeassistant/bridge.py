@@ -121,8 +121,8 @@ class Bridge:
         self._sent = dict.fromkeys(self._sent, "")  # all of it again, and what went meanwhile is emptied
         self._again, self._leftovers = False, []
         await self._sync(link)
-        await link.publish(Message(self._layout.status, ONLINE))
         denied = await link.subscribe([*wanted, *([self._layout.installs] if self._installer else [])])
+        await link.publish(Message(self._layout.status, ONLINE))  # from now on commands are heard
         self.status.denied = tuple(denied)
         if denied:
             log.warning("the broker does not let Dockrev listen", topics=denied)
