@@ -30,8 +30,14 @@ services:
 
 
 @contextmanager
-def deployment(lab: Lab, image: str, port: int, variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Up and healthy behind its gateway at `port` of 127.0.0.1, where alice may come in."""
+def deployment(
+    lab: Lab,
+    image: str,
+    port: int,
+    variables: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
+    """Up and healthy behind its gateway at `port` of 127.0.0.1, where alice may come in; `more` are files beside it."""
     repository, _, tag = image.rpartition(":")
     known = {
         "IMAGE": repository,
@@ -49,6 +55,7 @@ def deployment(lab: Lab, image: str, port: int, variables: Mapping[str, str] | N
         "htpasswd": HTPASSWD,
         "haproxy.cfg": configuration(),
         "compose.override.yaml": _OVERRIDE.format(socket=lab.docker_host.removeprefix("unix://")),
+        **(more or {}),
     }
     stack = lab.stack("dockrev", (DEPLOY / "compose.yaml").read_text(encoding="utf-8"), files)
     lab.stacks.remove(stack)  # it outlives the tests that clean up after themselves
