@@ -68,6 +68,7 @@ async def test_the_old_one_counts_for_a_day_and_says_whether_it_is_used(at: tupl
     assert await call(dockrev.client, "neither") == 401
     trail = (await dockrev.call("GET", "/api/audit?action=webhook.trigger&outcome=ok"))["events"]
     assert [event["details"]["secret"] for event in trail] == ["current", "previous"]
+    assert (await dockrev.client.get("/settings/audit", headers=BROWSER)).text.count("with the old secret") == 1
     moving.on(hours=1)
     assert (await call(dockrev.client, SECRET), await call(dockrev.client, new)) == (401, 200)
     assert not (await told(dockrev))["previousCounts"]
