@@ -1,19 +1,12 @@
-"""What jobs have written down, told in the reader's language.
-
-Jobs store English sentences (docs/languages.md), for whoever reads them later may speak anything. Those that a page
-shows are listed here and found again by their form; what is in a hole (a name, another sentence) is told in its turn.
-A text that is not listed stays as it is: commands, what the engine or Compose said.
-"""
+"""What jobs have written down and their pages show, told in the reader's language."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from typing import Final
 
-from app.core.web.languages import N_, _, spoken
+from app.core.web.languages import N_
+from app.core.web.retelling import Retelling
 
-_HOLE: Final = re.compile(r"%\((\w+)\)s")
 SENTENCES: Final = (
     # notes of steps
     N_("nothing to back up"),
@@ -133,28 +126,4 @@ FACTS: Final = {
     "skipped": N_("Skipped"),
 }
 """The figures of a summary."""
-_WHOLE: Final = frozenset(each.message for each in SENTENCES)
-
-
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each form with what finds it; made when somebody reads another language than English."""
-    made = []
-    for form in FORMS:
-        parts = _HOLE.split(form.message)  # text and names by turns
-        source = "".join(f"(?P<{part}>.+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
-        made.append((form.message, re.compile(source, re.DOTALL)))
-    return tuple(made)
-
-
-def told(text: str, depth: int = 3) -> str:
-    """`text` in the reader's language, as it is where nobody has listed it."""
-    if spoken() == "en" or not text:
-        return text
-    if text in _WHOLE:
-        return _(text)
-    if depth and len(text) < 1000:
-        for form, pattern in _patterns():
-            if found := pattern.fullmatch(text):
-                return _(form, **{name: told(value, depth - 1) for name, value in found.groupdict().items()})
-    return text
+told: Final = Retelling(SENTENCES, FORMS)

@@ -14,12 +14,14 @@ from app.core.errors import NotFound
 from app.core.web.answers import Toast, done
 from app.core.web.assets import Assets
 from app.core.web.forms import parse, read_form
+from app.core.web.languages import _, ngettext
 from app.core.web.view import HTML, Pages, View
 from app.features.notifications import schemas
 from app.features.notifications.devices import Devices
 from app.features.notifications.page_schemas import NotificationsPage
 from app.features.notifications.pages import LABELS, NotificationPages
 from app.features.notifications.settings import SettingsStore
+from app.features.notifications.stored import told
 from app.features.notifications.tester import Tester
 
 AnyRequest = Request[Any, Any, Any]
@@ -86,7 +88,7 @@ async def card_save(
     if card not in CARDS:
         raise NotFound("there is nothing at this address")
     await notification_settings.save(CARDS[card](fields))
-    return done(request, pages, Toast("Saved."), go_to=f"{HERE}#{card}")
+    return done(request, pages, Toast(_("Saved.")), go_to=f"{HERE}#{card}")
 
 
 @post(f"{HERE}/{{channel:str}}/test", **FORM)
@@ -97,11 +99,13 @@ async def channel_test(
     await read_form(request)
     label = _label(channel)
     outcome = (await tester.send(channel=channel))[channel]
-    toast = (
-        Toast(f"{label} took the test message{f': {outcome.remark}' if outcome.remark else '.'}")
-        if outcome.ok
-        else Toast(f"{label} failed: {outcome.error}", tone="back")
-    )
+    if not outcome.ok:
+        toast = Toast(_("%(channel)s failed: %(why)s", channel=label, why=told(outcome.error)), tone="back")
+    elif outcome.remark:
+        remark = told(outcome.remark)
+        toast = Toast(_("%(channel)s took the test message: %(remark)s", channel=label, remark=remark))
+    else:
+        toast = Toast(_("%(channel)s took the test message.", channel=label))
     return done(request, pages, toast, go_to=f"{HERE}#{channel}")
 
 
@@ -119,9 +123,8 @@ async def channel_forget(
     await notification_settings.forget(channel)
     if channel == "webPush":
         await devices.unsubscribe_all()
-    return done(
-        request, pages, Toast(f"{label} is off, and what was stored for it is gone."), go_to=f"{HERE}#{channel}"
-    )
+    gone = _("%(channel)s is off, and what was stored for it is gone.", channel=label)
+    return done(request, pages, Toast(gone), go_to=f"{HERE}#{channel}")
 
 
 @post(f"{HERE}/webPush/keys", **FORM)
@@ -135,8 +138,14 @@ async def keys_make(
     await read_form(request)
     await notification_settings.make_keys()
     lost = await devices.unsubscribe_all()
-    told = f" {lost} {'device has' if lost == 1 else 'devices have'} to subscribe again." if lost else ""
-    return done(request, pages, Toast(f"Keys made.{told}"), go_to=f"{HERE}#webPush")
+    made = _("Keys made.")
+    if lost:
+        made = ngettext(
+            "Keys made. %(num)s device has to subscribe again.",
+            "Keys made. %(num)s devices have to subscribe again.",
+            lost,
+        )
+    return done(request, pages, Toast(made), go_to=f"{HERE}#webPush")
 
 
 @post(f"{HERE}/devices/{{identifier:str}}/remove", **FORM)
@@ -150,13 +159,13 @@ async def device_remove(
     """Send no more pushes to a device."""
     await read_form(request)
     await devices.unsubscribe(await notification_pages.endpoint(identifier))
-    return done(request, pages, Toast("Removed. It gets no more pushes."), go_to=f"{HERE}#devices")
+    return done(request, pages, Toast(_("Removed. It gets no more pushes.")), go_to=f"{HERE}#devices")
 
 
 def _label(channel: str) -> str:
     if channel not in LABELS:
         raise NotFound("there is nothing at this address")
-    return LABELS[channel]
+    return _(LABELS[channel])
 
 
 # ---- for the browser

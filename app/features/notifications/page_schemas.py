@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.core.web.languages import _, pgettext, spoken
 from app.core.web.schema import ApiModel
 from app.features.notifications.schemas import NotificationsOut
 from app.features.preferences import SectionLink
@@ -68,10 +69,18 @@ class NotificationsPage(ApiModel):
     @property
     def on_words(self) -> str:
         """`e-mail, webhook and Telegram`."""
-        words = [channel.label if channel.name == "telegram" else channel.label.lower() for channel in self.on]
-        return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+        small = spoken() == "en"  # nouns keep their capitals elsewhere
+        words = [each.label.lower() if small and each.name != "telegram" else each.label for each in self.on]
+        if len(words) < 2:
+            return "".join(words)
+        return _("%(words)s and %(last)s", words=pgettext("list", ", ").join(words[:-1]), last=words[-1])
 
     @property
     def failing(self) -> list[ChannelOut]:
         """Those of them that do not get through."""
         return [channel for channel in self.channels if channel.failing]
+
+    @property
+    def failing_words(self) -> str:
+        """`E-mail and Webhook`."""
+        return pgettext("list", " and ").join(channel.label for channel in self.failing)

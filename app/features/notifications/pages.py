@@ -8,6 +8,7 @@ from typing import Final
 
 from app.adapters.notify import NotifyError, SmtpSettings
 from app.core.errors import NotFound
+from app.core.web.languages import _
 from app.features.notifications import rules
 from app.features.notifications.controllers import settings_out
 from app.features.notifications.devices import DeviceRecord, Devices
@@ -15,6 +16,7 @@ from app.features.notifications.outbox import LastDelivery, Outbox
 from app.features.notifications.page_schemas import ChannelOut, DeviceOut, LastOut, NotificationsPage
 from app.features.notifications.payload import CHANNELS
 from app.features.notifications.settings import NotificationSettings, SettingsStore
+from app.features.notifications.stored import told
 from app.features.preferences import Preferences, Readiness, ReadinessBoard, Sections
 
 LABELS: Final = {"email": "E-mail", "webhook": "Webhook", "telegram": "Telegram", "webPush": "Web push"}
@@ -72,10 +74,10 @@ def answer_for_checks(board: ReadinessBoard, settings: SettingsStore) -> None:
     def asker(name: str) -> Callable[[], Awaitable[Readiness]]:
         async def ask() -> Readiness:
             found = await settings.read()
-            told = where(name, found)
+            evidence = where(name, found)
             if name == "webPush" and found.public_key:
-                told = f"pushes are signed with a key of {found.subject}"
-            return Readiness(name in found.enabled, found.missing(name), told)
+                evidence = _("pushes are signed with a key of %(subject)s", subject=found.subject)
+            return Readiness(name in found.enabled, found.missing(name), evidence)
 
         return ask
 
@@ -93,7 +95,7 @@ def _channel(name: str, settings: NotificationSettings, last: LastDelivery | Non
     missing = [member for member in settings.missing(name) if member != "vapidSubject"]  # there is a default to send
     return ChannelOut(
         name=name,
-        label=LABELS[name],
+        label=_(LABELS[name]),
         enabled=name in settings.enabled,
         stored=bool(kept[name]),
         where=where(name, settings),
@@ -109,11 +111,12 @@ def where(name: str, settings: NotificationSettings) -> str:
             smtp = SmtpSettings.parse(settings.smtp_url)
         except NotifyError:
             return ""
-        return f"{', '.join(smtp.recipients) or 'nobody yet'} through {smtp.host}:{smtp.port}"
+        to, through = ", ".join(smtp.recipients) or _("nobody yet"), f"{smtp.host}:{smtp.port}"
+        return _("%(recipients)s through %(host)s", recipients=to, host=through)
     if name == "webhook" and settings.webhook_url:
         return settings.webhook_url.split("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].rpartition("@")[2]
     if name == "telegram" and settings.chat_id:
-        return f"chat {settings.chat_id}"
+        return _("chat %(id)s", id=settings.chat_id)
     return ""
 
 
@@ -122,7 +125,7 @@ def _last(last: LastDelivery) -> LastOut:
         at=last.at,
         state=last.state.value,
         title=last.title,
-        error=last.error,
+        error=told(last.error),
         delivered=last.delivered,
         of=last.of,
         attempts=last.attempts,
@@ -136,5 +139,5 @@ def _device(device: DeviceRecord) -> DeviceOut:
         name=device.name,
         created_at=device.created_at,
         last_delivery_at=device.last_delivery_at,
-        last_error=device.last_error or "",
+        last_error=told(device.last_error or ""),
     )
