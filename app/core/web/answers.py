@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from litestar import Request, Response
 from litestar.response import Redirect
 
+from app.core.web.languages import pgettext
 from app.core.web.view import HTML, VARY, Pages
 
 AnyRequest = Request[Any, Any, Any]
@@ -16,18 +17,19 @@ AnyRequest = Request[Any, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Toast:
-    """One sentence about what was done, and where to watch it."""
+    """One sentence about what was done, and where to watch it; `link` is what that link is called."""
 
     text: str
     href: str = ""
-    link: str = "Watch"
+    link: str = ""
     tone: Literal["ok", "up", "back"] = "ok"
 
 
 def done(request: AnyRequest, pages: Pages, toast: Toast, *, go_to: str = "") -> Response[Any]:
     """`go_to` is where a browser without JavaScript lands: else the toast's link, else the page it came from."""
     if request.headers.get("hx-request") == "true":
-        html = pages.render("ui/_toast.html", toast=toast)
+        shown = toast if toast.link else replace(toast, link=pgettext("toast", "Watch"))
+        html = pages.render("ui/_toast.html", toast=shown)
         return Response(html.encode(), media_type=HTML, headers=dict(VARY))
     return Redirect(go_to or toast.href or came_from(request), status_code=303)
 

@@ -13,6 +13,7 @@ from litestar.response import Redirect
 
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.openapi import NOT_FOUND
+from app.core.web.retold import retold
 from app.core.web.view import Pages, View
 from app.features.catalog.pages import CatalogPages
 from app.features.catalog.schemas import (
@@ -23,7 +24,7 @@ from app.features.catalog.schemas import (
     ServiceState,
     StackPage,
 )
-from app.features.versions import RulePreviews
+from app.features.versions import RulePreviews, rules
 
 AnyRequest = Request[Any, Any, Any]
 LIVE = ("services", "stacks", "jobs", "engine")
@@ -125,6 +126,8 @@ async def ignore_preview(
 ) -> View[RuleEffect]:
     """Told while the rule is typed; nothing is kept."""
     content = RuleEffect(**asdict(await rule_previews.of(service_id, kind, value)))
+    if content.problem:
+        content.problem = retold(content.problem, rules.PROBLEMS)
     return await pages.show(
         request,
         content,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from app.core.web.languages import _, ngettext
 from app.features.catalog.schemas import PointKind, RailPoint, ServiceState, Slot, VersionRow
 from app.features.versions import Listed, NewerVersions, VersionRecord, rules
 
@@ -55,11 +56,15 @@ def reason_without_candidate(state: ServiceState, newer: NewerVersions | None) -
     if not tags:
         return ""
     if state is ServiceState.CROSS_TAG:
-        return f"{_listed(tags)} under {'another tag' if len(tags) == 1 else 'other tags'}"
-    one = len(tags) == 1
+        return ngettext("%(tags)s under another tag", "%(tags)s under other tags", len(tags), tags=_listed(tags))
     if state is ServiceState.ARCH_MISMATCH:
-        return f"{_listed(tags)} {'is' if one else 'are'} not built for this host"
-    return f"The update to {_listed(tags)} was rolled back"
+        return ngettext(
+            "%(tags)s is not built for this host",
+            "%(tags)s are not built for this host",
+            len(tags),
+            tags=_listed(tags),
+        )
+    return _("The update to %(tags)s was rolled back", tags=_listed(tags))
 
 
 def version_rows(found: Iterable[Listed]) -> list[VersionRow]:
@@ -83,25 +88,27 @@ def version_rows(found: Iterable[Listed]) -> list[VersionRow]:
 
 
 def _listed(tags: Sequence[str]) -> str:
-    return tags[0] if len(tags) == 1 else f"{', '.join(tags[:-1])} and {tags[-1]}"
+    return tags[0] if len(tags) == 1 else _("%(tags)s and %(last)s", tags=", ".join(tags[:-1]), last=tags[-1])
 
 
 def _point(entry: rules.Entry) -> RailPoint:
-    notes: Mapping[rules.EntryState, str] = {
-        "other_series": f"tag {entry.follow or entry.tag}",
-        "ignored": "ignored",
-        "held": "rolled back",
-        "arch_mismatch": f"{_hosts(entry.platforms)} only",
-    }
     return RailPoint(
         slot=Slot(entry.step),
         kind=KINDS[entry.state],
         version=entry.tag,
-        note=notes[entry.state],
+        note=_note(entry),
         at=entry.published_at,
         in_reach=False,
         tags=list(dict.fromkeys((entry.follow or entry.tag, *entry.reached_by)))[:4],
     )
+
+
+def _note(entry: rules.Entry) -> str:
+    if entry.state == "other_series":
+        return _("tag %(tag)s", tag=entry.follow or entry.tag)
+    if entry.state == "arch_mismatch":
+        return _("%(hosts)s only", hosts=_hosts(entry.platforms))
+    return _("ignored") if entry.state == "ignored" else _("rolled back")
 
 
 def _hosts(platforms: Sequence[str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.web.languages import _
 from app.features.catalog.plan_schemas import LeftOut, PlanBackup, PlanTarget, UpdatePlan
 from app.features.catalog.rows import known_version
 from app.features.updates import PlannedService
@@ -32,13 +33,13 @@ def plan_page(plan: Plan) -> UpdatePlan:
 def _caution(one: PlannedService) -> str:
     """Why somebody may not want this service in an update of many; nothing for an ordinary step ahead."""
     if one.running is False:
-        return "Does not run, so it is left as it is"
+        return _("Does not run, so it is left as it is")
     version = known_version(one.to_version)
     if version is None:
-        return "Its version is not known"
+        return _("Its version is not known")
     if rules.is_cross_tag(one.target_tag, version):
-        return f"The tag {one.target_tag} moved to another series"
-    return "Older than what runs" if rules.is_downgrade(one.from_version or "", version) else ""
+        return _("The tag %(tag)s moved to another series", tag=one.target_tag)
+    return _("Older than what runs") if rules.is_downgrade(one.from_version or "", version) else ""
 
 
 def _target(one: PlannedService) -> PlanTarget:

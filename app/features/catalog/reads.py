@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.jobs import JobEngine, JobFilter, JobRecord, JobStatus
+from app.core.web.languages import _
 from app.features.catalog.rows import Busy, Seen, by_state, matches, service_row, service_state, state_counts
 from app.features.catalog.schemas import DiscoveryProblem, ServiceRow, ServiceState, StackGroup
 from app.features.jobs import Names
-from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks, problem_text
+from app.features.stacks import Archived, ProjectRecord, ServiceRecord, StackRecord, Stacks, hint_text, problem_text
 from app.features.versions import NewerVersions, VersionInference, VersionRecord, Versions
 
 CHANGING = ("update", "rollback")
@@ -149,7 +150,7 @@ def group_of(stack: StackRecord, rows: Sequence[ServiceRow], project: ProjectRec
         name=stack.name,
         discovery=project.status.value if project else "missing",
         problem=problem_text(reason, brief=True) or None,
-        remedy=(project.hint if project else None) or more or None,
+        remedy=hint_text(project.hint) if project and project.hint else more or None,
         config_files=list(stack.compose_files),
         service_total=len(stack.services),
         counts=[count for count in state_counts((row.state for row in rows), first="all")[1:] if count.count],
@@ -170,7 +171,7 @@ def problems_of(projects: Sequence[ProjectRecord], *, archived: bool) -> list[Di
             project=project.project,
             status=project.status.value,
             message=_problem(project),
-            remedy=project.hint or _remedy(project),
+            remedy=hint_text(project.hint) if project.hint else _remedy(project),
             config_files=list(project.config_files or ()),
             stack_id=project.stack_id,
             archived=project.archived,
@@ -184,10 +185,10 @@ def problems_of(projects: Sequence[ProjectRecord], *, archived: bool) -> list[Di
 def _problem(project: ProjectRecord) -> str:
     if project.last_error:
         return problem_text(project.last_error)
-    return "None of its containers runs" if project.status.value == "missing" else "It cannot be read"
+    return _("None of its containers runs") if project.status.value == "missing" else _("It cannot be read")
 
 
 def _remedy(project: ProjectRecord) -> str:
     if project.status.value == "missing":
-        return "Start it again with docker compose up -d, or archive it. Its settings and history are kept."
-    return "Correct the files it names, then look for stacks again."
+        return _("Start it again with docker compose up -d, or archive it. Its settings and history are kept.")
+    return _("Correct the files it names, then look for stacks again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.core.web.languages import _
 from app.features.catalog.newer import all_points, hint_points, hinted, reason_without_candidate
 from app.features.catalog.schemas import (
     FullRail,
@@ -138,21 +139,23 @@ def reason_of(
 ) -> str:
     """A phrase that says why the row is in its state."""
     if record is None:
-        return "Not checked yet"
+        return _("Not checked yet")
     if record.last_error:
-        return f"Last check failed: {record.last_error}"
+        return _("Last check failed: %(error)s", error=record.last_error)
     if not record.has_candidate and state is not ServiceState.UNKNOWN:
         return reason_without_candidate(state, newer)
     if state is ServiceState.BLOCKED:
-        return f"An ignore rule holds the tag {service.image_tag}"
+        return _("An ignore rule holds the tag %(tag)s", tag=service.image_tag)
     if state is ServiceState.ARCH_MISMATCH:
-        return f"Built for {_hosts(record.candidate_arch[:4])}" if record.candidate_arch else "Not for this host"
+        if not record.candidate_arch:
+            return _("Not for this host")
+        return _("Built for %(hosts)s", hosts=_hosts(record.candidate_arch[:4]))
     if state is ServiceState.CROSS_TAG:
-        return f"The tag {service.image_tag} moved to another series"
+        return _("The tag %(tag)s moved to another series", tag=service.image_tag)
     if state is ServiceState.UNKNOWN:
-        return "What runs is not known" if record.checked_at else "Not checked yet"
+        return _("What runs is not known") if record.checked_at else _("Not checked yet")
     if state is ServiceState.UPDATABLE and record.candidate_display == record.current_display:
-        return "Rebuilt under the same version"
+        return _("Rebuilt under the same version")
     if state is ServiceState.HINT:
         return _hint_reason(record, pending)
     return ""
@@ -160,10 +163,10 @@ def reason_of(
 
 def _hint_reason(record: VersionRecord, pending: bool) -> str:
     if record.candidate_arch_match != "match":
-        return "The registry does not say for which hosts it is built"
+        return _("The registry does not say for which hosts it is built")
     if rules.is_downgrade(record.current_display, record.candidate_display or ""):
-        return "Older than what runs"
-    return "Looking up its version" if pending else "New digest, version unknown"
+        return _("Older than what runs")
+    return _("Looking up its version") if pending else _("New digest, version unknown")
 
 
 def _hosts(platforms: Iterable[str]) -> str:
@@ -200,7 +203,7 @@ def _place(point: RailPoint) -> int:
 def _now_point(service: ServiceRecord, record: VersionRecord | None, reach: Reach) -> RailPoint:
     version = known_version(record.current_display if record else service.image_tag)
     inferred = record is not None and record.current_resolved_tag is not None and version != service.image_tag
-    note = "pinned" if reach is Reach.NONE else service.image_tag
+    note = _("pinned") if reach is Reach.NONE else service.image_tag
     return RailPoint(
         slot=Slot.NOW,
         kind=PointKind.NOW if version else PointKind.UNKNOWN,
@@ -217,13 +220,12 @@ def _candidate_point(
     version = known_version(record.candidate_display)
     away = rules.distance(record.current_display, record.candidate_display or "")
     rebuilt = version is not None and version == known_version(record.current_display)
-    notes = {
-        ServiceState.BLOCKED: "ignored",
-        ServiceState.ARCH_MISMATCH: f"{_hosts(record.candidate_arch[:2])} only" if record.candidate_arch else "",
-        ServiceState.CROSS_TAG: f"tag {service.image_tag}",
-    }
-    skipped = f"{newer.skipped} skipped" if newer is not None and newer.skipped else ""
-    note = notes.get(state) or ("rebuilt" if rebuilt else skipped if version else "version unknown")
+    skipped = newer.skipped if newer is not None else 0
+    note = _candidate_note(service, record, state)
+    if not note and (rebuilt or not version):
+        note = _("rebuilt") if rebuilt else _("version unknown")
+    elif not note and skipped:
+        note = _("%(count)s skipped", count=skipped)
     return RailPoint(
         slot=Slot.PATCH if away == "unknown" else Slot(away),
         kind=_KINDS.get(state, PointKind.HINT),
@@ -235,6 +237,15 @@ def _candidate_point(
     )
 
 
+def _candidate_note(service: ServiceRecord, record: VersionRecord, state: ServiceState) -> str:
+    """Why the candidate is no plain update."""
+    if state is ServiceState.BLOCKED:
+        return _("ignored")
+    if state is ServiceState.ARCH_MISMATCH and record.candidate_arch:
+        return _("%(hosts)s only", hosts=_hosts(record.candidate_arch[:2]))
+    return _("tag %(tag)s", tag=service.image_tag) if state is ServiceState.CROSS_TAG else ""
+
+
 def full_rail(row: ServiceRow, newer: NewerVersions | None = None, *, held: bool = False) -> FullRail:
     """The service page's rail: all that is outside the tag's reach, not one of each distance.
 
@@ -243,7 +254,7 @@ def full_rail(row: ServiceRow, newer: NewerVersions | None = None, *, held: bool
     now, *others = row.rail.points
     candidate = next((point for point in others if _is_candidate(row, point)), None)
     if candidate is not None and held:
-        candidate = candidate.model_copy(update={"note": "rolled back"})
+        candidate = candidate.model_copy(update={"note": _("rolled back")})
     hints = [] if row.state is ServiceState.UNKNOWN else all_points(newer)
     hints = [point for point in hints if candidate is None or point.version != candidate.version]
     points = [now, *sorted([*hints, *([candidate] if candidate else [])], key=_place)]

@@ -14,6 +14,7 @@ from app.core.jobs import JobEngine
 from app.core.web.answers import Toast, done
 from app.core.web.auth import identity_of
 from app.core.web.forms import parse, read_form
+from app.core.web.languages import N_, _
 from app.core.web.view import Pages
 from app.features.stacks import Discovery, Scope, Stacks
 from app.features.updates import UpdateInput, Updates, fresh_for
@@ -48,7 +49,7 @@ async def check_start(
     """Ask the registries now."""
     scope, stack_id, service_id = _scope(await read_form(request))
     job_id = await checks.start(scope, stack_id=stack_id, service_id=service_id, created_by=_who(request))
-    return done(request, pages, Toast("Checking for new versions.", f"/queue/{job_id}", tone="up"))
+    return done(request, pages, Toast(_("Checking for new versions."), f"/queue/{job_id}", tone="up"))
 
 
 @post("/runtime-scans", **PAGE)
@@ -58,7 +59,7 @@ async def runtime_scan_start(
     """Compare what is stored with what runs."""
     scope, stack_id, service_id = _scope(await read_form(request))
     job_id = await runtime_scans.start(scope, stack_id=stack_id, service_id=service_id, created_by=_who(request))
-    return done(request, pages, Toast("Comparing with what runs.", f"/queue/{job_id}", tone="up"))
+    return done(request, pages, Toast(_("Comparing with what runs."), f"/queue/{job_id}", tone="up"))
 
 
 @post("/discovery/scan", **PAGE)
@@ -68,7 +69,7 @@ async def discovery_start(
     """Look for Compose projects."""
     await read_form(request)
     job_id = await discovery.request(_who(request), "ui")
-    return done(request, pages, Toast("Looking for stacks.", f"/queue/{job_id}", tone="up"))
+    return done(request, pages, Toast(_("Looking for stacks."), f"/queue/{job_id}", tone="up"))
 
 
 @post("/updates", **PAGE)
@@ -80,7 +81,7 @@ async def update_start(
     wanted = update_request(fields)
     fresh_for(request, wanted)
     job_id = await updates.start(wanted, _who(request))
-    text = "Dry run started." if wanted.mode == "dry-run" else "Update started."
+    text = _("Dry run started.") if wanted.mode == "dry-run" else _("Update started.")
     answer = done(request, pages, Toast(text, f"/queue/{job_id}", tone="up"))
     if request.headers.get("hx-request") == "true":
         answer.headers["HX-Redirect"] = f"/queue/{job_id}"
@@ -94,7 +95,7 @@ async def job_stop(
     """Ask an update to stop before it changes anything."""
     await read_form(request)
     await jobs.request_stop(job_id, _who(request))
-    text = "The job stops before it changes anything."
+    text = _("The job stops before it changes anything.")
     return done(request, pages, Toast(text, tone="back"), go_to=f"/queue/{job_id}")
 
 
@@ -137,7 +138,7 @@ async def ignore_add(
         raise InvalidArgument(problem, details={"field": "value" if kind in rules.KINDS else "kind"})
     await ignore_rules.add(service_id, kind, value, note=note[:1000] or None)
     here = f"/services/{stack_id}/{service_id}"
-    return done(request, pages, Toast("Rule added. It counts from the next check on."), go_to=f"{here}#rules")
+    return done(request, pages, Toast(_("Rule added. It counts from the next check on.")), go_to=f"{here}#rules")
 
 
 @post("/ignores/{rule_id:str}/delete", **PAGE)
@@ -150,9 +151,8 @@ async def ignore_delete(
     """Remove a rule."""
     await read_form(request)
     gone = await ignore_rules.delete(rule_id)
-    return done(
-        request, pages, Toast("Rule removed. It counts from the next check on." if gone else "It was gone already.")
-    )
+    text = _("Rule removed. It counts from the next check on.") if gone else _("It was gone already.")
+    return done(request, pages, Toast(text))
 
 
 @post("/services/{stack_id:str}/{service_id:str}/version-inference/refresh", **PAGE)
@@ -167,7 +167,7 @@ async def inference_refresh(
     fields = await read_form(request)
     await digest_tags.refresh(service_id, _one(fields, "digest"))
     here = f"/services/{stack_id}/{service_id}"
-    return done(request, pages, Toast("Looking up the version.", tone="up"), go_to=f"{here}#inference")
+    return done(request, pages, Toast(_("Looking up the version."), tone="up"), go_to=f"{here}#inference")
 
 
 @post("/services/{stack_id:str}/{service_id:str}/settings", **PAGE)
@@ -193,11 +193,11 @@ async def settings_save(
         volume_names=volume_names,
         repo_url=_one(fields, "repoUrl"),
     )
-    return done(request, pages, Toast("Saved."), go_to=f"/services/{stack_id}/{service_id}#settings")
+    return done(request, pages, Toast(_("Saved.")), go_to=f"/services/{stack_id}/{service_id}#settings")
 
 
-ARCHIVED = "Archived. It is hidden and left out of updates; nothing was stopped."
-RESTORED = "Restored."
+ARCHIVED = N_("Archived. It is hidden and left out of updates; nothing was stopped.")
+RESTORED = N_("Restored.")
 
 
 @post("/services/{stack_id:str}/{service_id:str}/{action:str}", **PAGE)
@@ -213,9 +213,9 @@ async def service_archive(
     await read_form(request)
     if _is_archive(action):
         await stacks.archive_service(service_id)
-        return done(request, pages, Toast(ARCHIVED))
+        return done(request, pages, Toast(str(ARCHIVED)))
     await stacks.restore_service(service_id)
-    return done(request, pages, Toast(RESTORED))
+    return done(request, pages, Toast(str(RESTORED)))
 
 
 @post("/stacks/{stack_id:str}/{action:str}", **PAGE)
@@ -230,9 +230,9 @@ async def stack_archive(
     await read_form(request)
     if _is_archive(action):
         await stacks.archive_stack(stack_id)
-        return done(request, pages, Toast(ARCHIVED))
+        return done(request, pages, Toast(str(ARCHIVED)))
     await stacks.restore_stack(stack_id)
-    return done(request, pages, Toast(RESTORED))
+    return done(request, pages, Toast(str(RESTORED)))
 
 
 @post("/discovery/projects/{project:str}/{action:str}", **PAGE)
@@ -247,9 +247,9 @@ async def project_archive(
     await read_form(request)
     if _is_archive(action):
         await stacks.archive_project(project)
-        return done(request, pages, Toast("Archived. It is shown again when its containers run."))
+        return done(request, pages, Toast(_("Archived. It is shown again when its containers run.")))
     await stacks.restore_project(project)
-    return done(request, pages, Toast(RESTORED))
+    return done(request, pages, Toast(str(RESTORED)))
 
 
 def _is_archive(action: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from app.adapters.registry import HostState, RegistryClient
 from app.core.clock import Clock
 from app.core.jobs import JobFilter, JobRecord, JobStatus
+from app.core.web.languages import _, ngettext
 from app.features.backups import Backups
 from app.features.catalog import PLACE, Catalog, Known, Seen, group_of, problems_of, state_counts
 from app.features.catalog.schemas import ServiceRow, StackGroup
@@ -182,12 +183,14 @@ def _went_back(job: JobRecord, one: Seen, entry: Mapping[str, Any]) -> Issue:
     return Issue(
         key=f"rolled-back-{service.id}",
         severity="back",
-        title=f"{service.name} went back to {entry.get('fromVersion') or 'its old image'}.",
-        detail=str(evidence.get("trigger") or "The new container did not get healthy."),
-        remedy="Look at what it logged, then try again, or hold it back until there is a better one.",
+        title=_("%(service)s went back to %(version)s.", service=service.name, version=version)
+        if (version := entry.get("fromVersion"))
+        else _("%(service)s went back to its old image.", service=service.name),
+        detail=str(evidence.get("trigger") or _("The new container did not get healthy.")),
+        remedy=_("Look at what it logged, then try again, or hold it back until there is a better one."),
         actions=[
-            Action(label="See evidence", href=f"/queue/{job.id}#evidence-{service.id}"),
-            Action(label="Hold it back", href=f"/services/{service.stack_id}/{service.id}#rules"),
+            Action(label=_("See evidence"), href=f"/queue/{job.id}#evidence-{service.id}"),
+            Action(label=_("Hold it back"), href=f"/services/{service.stack_id}/{service.id}#rules"),
         ],
     )
 
@@ -195,18 +198,24 @@ def _went_back(job: JobRecord, one: Seen, entry: Mapping[str, Any]) -> Issue:
 def _failed(job: JobRecord, one: Seen, entry: Mapping[str, Any], *, left: bool) -> Issue:
     service = one.service
     evidence = entry.get("evidence") or {}
-    to = entry.get("toVersion") or "the new image"
+    to = entry.get("toVersion")
+    if not left:
+        title = _("The update of %(service)s failed.", service=service.name)
+    elif to:
+        title = _("%(service)s was left on %(version)s.", service=service.name, version=to)
+    else:
+        title = _("%(service)s was left on the new image.", service=service.name)
     return Issue(
         key=f"failed-{service.id}",
         severity="bad",
-        title=f"{service.name} was left on {to}." if left else f"The update of {service.name} failed.",
-        detail=str(evidence.get("trigger") or entry.get("error") or "The job says why."),
-        remedy="It was not taken back. See what it logged, then correct it or recreate it from the old image."
+        title=title,
+        detail=str(evidence.get("trigger") or entry.get("error") or _("The job says why.")),
+        remedy=_("It was not taken back. See what it logged, then correct it or recreate it from the old image.")
         if left
-        else "See what happened, put that right, and try again.",
+        else _("See what happened, put that right, and try again."),
         actions=[
-            Action(label="See evidence", href=f"/queue/{job.id}#{'evidence' if evidence else 'svc'}-{service.id}"),
-            Action(label="Open service", href=f"/services/{service.stack_id}/{service.id}"),
+            Action(label=_("See evidence"), href=f"/queue/{job.id}#{'evidence' if evidence else 'svc'}-{service.id}"),
+            Action(label=_("Open service"), href=f"/services/{service.stack_id}/{service.id}"),
         ],
     )
 
@@ -216,12 +225,14 @@ def _discovery_problems(known: Known) -> list[Issue]:
         Issue(
             key=f"project-{problem.project}",
             severity="warn",
-            title=f"{problem.project} {'is missing' if problem.status == 'missing' else 'cannot be read'}.",
+            title=_("%(name)s is missing.", name=problem.project)
+            if problem.status == "missing"
+            else _("%(name)s cannot be read.", name=problem.project),
             detail=problem.message,
             remedy=problem.remedy,
             actions=[
-                Action(label="Look again", href="/discovery/scan", method="post"),
-                Action(label="Details", href="/services#problems"),
+                Action(label=_("Look again"), href="/discovery/scan", method="post"),
+                Action(label=_("Details"), href="/services#problems"),
             ],
         )
         for problem in problems_of(known.projects, archived=False)
@@ -234,9 +245,9 @@ def _registry_issue(host: HostState, now: datetime) -> Issue | None:
     return Issue(
         key=f"registry-{host.host}",
         severity="warn",
-        title=f"{host.host} limits requests until {host.cooling_until:%H:%M} UTC.",
-        detail="Its services keep what was last known; scheduled checks leave it out until then.",
-        remedy="A read-only account in Docker's config.json (DOCKREV_DOCKER_CONFIG) raises the limit.",
+        title=_("%(host)s limits requests until %(at)s UTC.", host=host.host, at=f"{host.cooling_until:%H:%M}"),
+        detail=_("Its services keep what was last known; scheduled checks leave it out until then."),
+        remedy=_("A read-only account in Docker's config.json (DOCKREV_DOCKER_CONFIG) raises the limit."),
     )
 
 
@@ -249,11 +260,15 @@ def _failed_checks(seen: Mapping[str, Seen]) -> list[Issue]:
         Issue(
             key=f"check-{number}",
             severity="warn",
-            title=f"{len(names)} service{'s' if len(names) > 1 else ''} could not be checked: {', '.join(names[:4])}"
-            f"{' …' if len(names) > 4 else ''}.",
+            title=ngettext(
+                "%(num)s service could not be checked: %(names)s.",
+                "%(num)s services could not be checked: %(names)s.",
+                len(names),
+                names=", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
+            ),
             detail=error,
-            remedy="What was known before still stands. Check the registry, its credentials, and the image names.",
-            actions=[Action(label="Check again", href="/checks", method="post", fields={"scope": "all"})],
+            remedy=_("What was known before still stands. Check the registry, its credentials, and the image names."),
+            actions=[Action(label=_("Check again"), href="/checks", method="post", fields={"scope": "all"})],
         )
         for number, (error, names) in enumerate(list(failed.items())[:5])
     ]
@@ -265,12 +280,14 @@ def _channel_issue(channel: FailingChannel) -> Issue:
     return Issue(
         key=f"channel-{channel.name}",
         severity="bad" if channel.given_up else "warn",
-        title=f"{channel.label}: the last message did not arrive{'' if channel.given_up else ' yet'}.",
-        detail=short or "The receiver did not say why.",
-        remedy="Put its settings right and send a test; it is told here until a message arrives."
+        title=_("%(channel)s: the last message did not arrive.", channel=channel.label)
         if channel.given_up
-        else "It is tried again for a day. See that the receiver can be reached, or put the settings right.",
-        actions=[Action(label="Open notifications", href=f"/settings/notifications#{channel.name}")],
+        else _("%(channel)s: the last message did not arrive yet.", channel=channel.label),
+        detail=short or _("The receiver did not say why."),
+        remedy=_("Put its settings right and send a test; it is told here until a message arrives.")
+        if channel.given_up
+        else _("It is tried again for a day. See that the receiver can be reached, or put the settings right."),
+        actions=[Action(label=_("Open notifications"), href=f"/settings/notifications#{channel.name}")],
     )
 
 

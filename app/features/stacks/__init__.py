@@ -22,6 +22,7 @@ from app.features.stacks.events import (
     ServiceRemoved,
     StackDiscovered,
 )
+from app.features.stacks.hints import hint_text
 from app.features.stacks.models import ProjectStatus
 from app.features.stacks.order import dependencies_first
 from app.features.stacks.problem_words import problem_text
@@ -63,6 +64,7 @@ __all__ = [
     "StackRecord",
     "Stacks",
     "dependencies_first",
+    "hint_text",
     "parse_archived",
     "problem_text",
 ]

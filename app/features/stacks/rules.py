@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from app.features.stacks import hints
 from app.features.stacks.records import StackRecord
 
 MAX_FILES: Final = 64
@@ -134,7 +135,7 @@ def choose_files(
     unreadable = sorted(path for path in extras if kinds.get(path) == FileKind.UNREADABLE)
     hint = CONFLICT.hint
     if unreadable:
-        hint = f"{printable(unreadable[0], 300)} cannot be read from here. {hint}"
+        hint = hints.english(hints.CONFLICT_UNREADABLE, path=printable(unreadable[0], 300))
     return Problem(CONFLICT.reason, hint, {"lists": [[printable(p, 300) for p in files] for files in kept[:5]]})
 
 
@@ -217,63 +218,29 @@ def difference(known: StackRecord, wanted: StackSpec, *, partial: bool = False) 
     )
 
 
-SAME_PATH = (
-    "When Dockrev runs in a container, mount the folder of the Compose files into it read-only at the same "
-    "absolute path as on the host."
-)
-MISSING = Problem(
-    "config_files_missing",
-    "The project's containers do not say which Compose files made them. Recreate them with a current "
-    "docker compose up -d.",
-)
-EMPTY = Problem(
-    "config_files_empty",
-    "The label with the Compose files is empty, or names only files Dockrev made itself. Recreate the project with "
-    "docker compose -f /path/to/compose.yml up -d.",
-)
-TOO_LONG = Problem(
-    "config_files_invalid", f"More than {MAX_FILES} Compose files, or a path longer than {MAX_PATH} characters."
-)
-RELATIVE = Problem(
-    "config_files_relative_path_rejected",
-    "The project was started with a relative file name, so Dockrev cannot know which file is meant. Recreate it with "
-    "docker compose -f and the absolute path.",
-)
-CONFLICT = Problem(
-    "config_files_conflict",
-    "Containers of this project were made with different lists of Compose files. Recreate the whole project with one "
-    "list: docker compose -f … up -d --force-recreate.",
-)
-NO_SERVICES = Problem(
-    "compose_no_services",
-    "No service of this project names an image. Services that are only built are not followed by Dockrev.",
-)
-BAD_NAME = Problem(
-    "project_name_invalid",
-    "The label com.docker.compose.project is no name Compose would give: letters, digits, '-', '_' and '.', not "
-    "beginning with '-'. Recreate the containers with a proper project name.",
-)
+MISSING = Problem("config_files_missing", hints.MISSING.message)
+EMPTY = Problem("config_files_empty", hints.EMPTY.message)
+TOO_LONG = Problem("config_files_invalid", hints.english(hints.TOO_LONG, files=MAX_FILES, characters=MAX_PATH))
+RELATIVE = Problem("config_files_relative_path_rejected", hints.RELATIVE.message)
+CONFLICT = Problem("config_files_conflict", hints.CONFLICT.message)
+NO_SERVICES = Problem("compose_no_services", hints.NO_SERVICES.message)
+BAD_NAME = Problem("project_name_invalid", hints.BAD_NAME.message)
 
 
 def unreadable(path: str) -> Problem:
     """A file that cannot be read."""
-    return Problem(f"compose_file_unreadable: {printable(path, MAX_PATH)}", f"Does the file still exist? {SAME_PATH}")
+    return Problem(f"compose_file_unreadable: {printable(path, MAX_PATH)}", hints.UNREADABLE.message)
 
 
 def invalid_file(path: str, why: str) -> Problem:
     """A file that is no Compose file."""
     found = printable(" ".join(why.split()), 500).rstrip(".")
-    return Problem(
-        f"compose_file_invalid: {printable(path, MAX_PATH)}",
-        f"{found + '. ' if found else ''}Correct the file; docker compose config shows the same error.",
-    )
+    hint = hints.english(hints.INVALID_BECAUSE, why=found) if found else hints.INVALID.message
+    return Problem(f"compose_file_invalid: {printable(path, MAX_PATH)}", hint)
 
 
 def unresolved(why: str) -> Problem:
     """`docker compose config` could not make a model of readable files."""
     found = printable(" ".join(why.split()), 500).rstrip(".")
-    return Problem(
-        "compose_config_unresolved",
-        f"The plain files were read instead{' (' + found + ')' if found else ''}. Until docker compose config works, "
-        "updates of this project fail: check variables without a value and the files it includes. " + SAME_PATH,
-    )
+    hint = hints.english(hints.UNRESOLVED_BECAUSE, why=found) if found else hints.UNRESOLVED.message
+    return Problem("compose_config_unresolved", hint)

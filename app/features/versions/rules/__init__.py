@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.features.versions.rules.candidates import Candidate, Outcome, RegistrySeen, decide
-from app.features.versions.rules.ignores import KINDS, first_match, matches, validate
+from app.features.versions.rules.ignores import KINDS, PROBLEMS, first_match, matches, validate
 from app.features.versions.rules.inference import (
     budget_seconds,
     clear_allowed,
@@ -21,6 +21,7 @@ from app.features.versions.rules.versions import Version, family, is_downgrade, 
 
 __all__ = [
     "KINDS",
+    "PROBLEMS",
     "ArchMatch",
     "Candidate",
     "Distance",

@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from app.core.web.languages import N_
 from app.features.versions.rules.versions import MAX_TAG, lenient_semver
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ _REGEX_SECONDS = 0.015
 _MAX_REPEATS = 10_000
 _LEAST = re.compile(r"\{([^,}]*)")
 _OPERATOR_GAP = re.compile(r"([<>=!^~])\s+")
+
+
+BAD_KIND = N_("match kind must be one of %(kinds)s")
+NO_VALUE = N_("match value must not be empty")
+LONG_VALUE = N_("match value must not be longer than %(characters)s characters")
+BAD_PATTERN = N_("match value is not a valid regular expression")
+BAD_RANGE = N_("match value is not a version range such as >=2.0.0, <3")
+PROBLEMS = (BAD_KIND, NO_VALUE, LONG_VALUE, BAD_PATTERN, BAD_RANGE)
 
 
 class Rule(Protocol):
@@ -65,17 +74,17 @@ def matches(kind: str, value: str, tag: str) -> bool:
 
 
 def validate(kind: str, value: str) -> str | None:
-    """Why a rule cannot be kept, in words for the API; None when it can."""
+    """Why a rule cannot be kept, one of PROBLEMS in words for the API; None when it can."""
     if kind not in KINDS:
-        return f"match kind must be one of {', '.join(KINDS)}"
+        return BAD_KIND.message % {"kinds": ", ".join(KINDS)}
     if not value.strip():
-        return "match value must not be empty"
+        return NO_VALUE.message
     if len(value) > MAX_VALUE:
-        return f"match value must not be longer than {MAX_VALUE} characters"
+        return LONG_VALUE.message % {"characters": MAX_VALUE}
     if kind == "regex" and _compiled(value) is None:
-        return "match value is not a valid regular expression"
+        return BAD_PATTERN.message
     if kind == "semver" and _range(value) is None:
-        return "match value is not a version range such as >=2.0.0, <3"
+        return BAD_RANGE.message
     return None
 
 
