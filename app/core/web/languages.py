@@ -86,7 +86,7 @@ def _quality(parameters: str) -> float:
     return quality if 0.0 <= quality <= 1.0 else 0.0
 
 
-def gettext(message: str, **values: object) -> str:
+def gettext(message: str, /, **values: object) -> str:
     """`message` in the language of the reader, with its `%(name)s` filled in."""
     texts = _texts.get()
     text = message if texts is None else texts.gettext(message)
@@ -100,7 +100,7 @@ def ngettext(one: str, many: str, count: int, **values: object) -> str:
     return text % {"num": count, **values} if "%" in text else text
 
 
-def pgettext(context: str, message: str, **values: object) -> str:
+def pgettext(context: str, message: str, /, **values: object) -> str:
     """`gettext` for a text that means several things; `context` tells which."""
     texts = _texts.get()
     text = message if texts is None else texts.pgettext(context, message)
