@@ -82,7 +82,7 @@ def english(language: str) -> tuple[frozenset[str], re.Pattern[str]]:
                     continue
                 ids = message.id if isinstance(message.id, tuple) else (message.id,)
                 said = message.string if isinstance(message.string, tuple | list) else (message.string,)
-                texts |= {piece for text in ids for piece in pieces(text)}
+                texts |= {piece for text in ids for piece in pieces(str(text))}
                 own |= {piece for text in said for piece in pieces(str(text))}
     left = texts - own
     holes = [text for text in left if "%(" in text and len(re.findall(r"[A-Za-z]{2,}", hollow(text))) >= 2]
