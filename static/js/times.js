@@ -7,20 +7,27 @@
   const zoneOf = (d) => zone.formatToParts(d).find((part) => part.type === "timeZoneName")?.value ?? "";
 
   // other languages: what the browser knows of them; English as the server writes it
-  const away = new Intl.RelativeTimeFormat(lang, { style: "short" });
+  const away = new Intl.RelativeTimeFormat(lang);
   const dates = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", year: "numeric" });
   const days = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short" });
 
+  const SPANS = {
+    s: [tr("{n} s ago"), tr("in {n} s")], min: [tr("{n} min ago"), tr("in {n} min")], h: [tr("{n} h ago"), tr("in {n} h")],
+  };
+
+  const said = ([ago, ahead], past, n) => (past ? ago : ahead).replace("{n}", Math.floor(n));
+
   const relative = (d) => {
     const delta = (Date.now() - d) / 1000, span = Math.abs(delta);
-    if (span < 10) return delta >= 0 ? tr("just now") : tr("in a moment");
-    if (lang !== "en") {
-      const [unit, length] = span < 60 ? ["second", 1] : span < 3600 ? ["minute", 60] : span < 86400 ? ["hour", 3600] : ["day", 86400];
-      return away.format(-Math.sign(delta) * Math.floor(span / length), unit);
-    }
+    const past = delta >= 0;
+    if (span < 10) return past ? tr("just now") : tr("in a moment");
+    if (span < 60) return said(SPANS.s, past, span);
+    if (span < 3600) return said(SPANS.min, past, span / 60);
+    if (span < 86400) return said(SPANS.h, past, span / 3600);
     const days = Math.floor(span / 86400);
-    const text = span < 60 ? `${Math.floor(span)} s` : span < 3600 ? `${Math.floor(span / 60)} min` : span < 86400 ? `${Math.floor(span / 3600)} h` : `${days} day${days === 1 ? "" : "s"}`;
-    return delta >= 0 ? `${text} ago` : `in ${text}`;
+    if (lang !== "en") return away.format(past ? -days : days, "day");
+    const text = `${days} day${days === 1 ? "" : "s"}`;
+    return past ? `${text} ago` : `in ${text}`;
   };
 
   const FORMS = {

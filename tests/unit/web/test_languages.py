@@ -75,7 +75,7 @@ def test_plurals_are_those_of_the_language(made: Environment, language: str, one
     ("language", "full", "short", "ago", "ahead", "span", "bytes_"),
     [
         ("en", "22 Nov 2026, 14:32:08 UTC", "20 Nov 13:32", "2 days ago", "in 1 day", "2 h 05 min", "1.04 GB"),
-        ("de", "22. Nov. 2026, 14:32:08 UTC", "20. Nov. 13:32", "vor 2 Tagen", "in 1 Tag", "2 Std. 05 Min.", "1,04 GB"),
+        ("de", "22. Nov. 2026, 14:32:08 UTC", "20. Nov. 13:32", "vor 2 Tagen", "in 1 Tag", "2 h 05 min", "1,04 GB"),
         ("zh", "2026年11月22日, 14:32:08 UTC", "11月20日 13:32", "2天前", "1天后", "2 小时 05 分", "1.04 GB"),
     ],
 )
@@ -122,7 +122,7 @@ def test_every_page_is_there_in_every_language(made: Environment, name: str, lan
 
 def test_scripts_bring_their_texts_only_where_they_are_needed() -> None:
     assert script_texts("en") == {}
-    assert script_texts("de")["Trying again in {n} s."] == "Neuer Versuch in {n} Sek."
+    assert script_texts("de")["Trying again in {n} s."] == "Neuer Versuch in {n} s"
 
 
 @pytest.mark.parametrize("domain", ["", *DOMAINS])
