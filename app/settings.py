@@ -176,9 +176,7 @@ class Settings(AccessSettings):
     api_failed_token_limit: int = Field(20, ge=1, le=1000)
     audit_retention_days: int = Field(365, ge=1, le=3650)
     audit_max_rows: int = Field(100_000, ge=1000, le=10_000_000)
-    passkeys: bool = False
     passkeys_origin: str | None = None
-    passkeys_step_up: bool = False
     mqtt_url: str | None = Field(default=None, repr=False)
     mqtt_password_file: Path | None = None
     mqtt_prefix: str = "dockrev"

@@ -32,8 +32,8 @@ class Frame:
     """Given to templates as `frame`. `topics` are those of `/events` for this page; empty means no stream.
 
     `person` is how `user` is called, `logout_url` where that one signs out; both only where the identity provider says.
-    `engine_error` is the engine's complaint while it cannot be reached, with `engine_hint` as the remedy. `passkeys` says
-    that there is a page of them.
+    `engine_error` is the engine's complaint while it cannot be reached, with `engine_hint` as the remedy.
+    `passkeys` says that there is a page of them.
     """
 
     nav: Sequence[NavLink] = field(default_factory=tuple)
