@@ -76,6 +76,7 @@ def addresses(home: Server) -> list[str]:
         "/settings/ghcr-webhooks",
         "/settings/tokens",
         "/settings/audit",
+        "/settings/webhook-secrets",
         "/deploy-check",
         "/checks/new",
         "/updates/new?scope=all",

@@ -6,24 +6,18 @@
   const zone = new Intl.DateTimeFormat([], { timeZoneName: "short" });
   const zoneOf = (d) => zone.formatToParts(d).find((part) => part.type === "timeZoneName")?.value ?? "";
 
-  // other languages: what the browser knows of them; English as the server writes it
   const away = new Intl.RelativeTimeFormat(lang);
   const dates = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", year: "numeric" });
   const days = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short" });
-
-  const SPANS = {
-    s: [tr("{n} s ago"), tr("in {n} s")], min: [tr("{n} min ago"), tr("in {n} min")], h: [tr("{n} h ago"), tr("in {n} h")],
-  };
-
-  const said = ([ago, ahead], past, n) => (past ? ago : ahead).replace("{n}", Math.floor(n));
 
   const relative = (d) => {
     const delta = (Date.now() - d) / 1000, span = Math.abs(delta);
     const past = delta >= 0;
     if (span < 10) return past ? tr("just now") : tr("in a moment");
-    if (span < 60) return said(SPANS.s, past, span);
-    if (span < 3600) return said(SPANS.min, past, span / 60);
-    if (span < 86400) return said(SPANS.h, past, span / 3600);
+    const whole = (length) => ({ n: Math.floor(span / length) });
+    if (span < 60) return past ? tr("{n} s ago", whole(1)) : tr("in {n} s", whole(1));
+    if (span < 3600) return past ? tr("{n} min ago", whole(60)) : tr("in {n} min", whole(60));
+    if (span < 86400) return past ? tr("{n} h ago", whole(3600)) : tr("in {n} h", whole(3600));
     const days = Math.floor(span / 86400);
     if (lang !== "en") return away.format(past ? -days : days, "day");
     const text = `${days} day${days === 1 ? "" : "s"}`;

@@ -13,7 +13,7 @@ from litestar.response import Redirect
 
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.openapi import NOT_FOUND
-from app.core.web.retold import retold
+from app.core.web.retelling import Retelling
 from app.core.web.view import Pages, View
 from app.features.catalog.pages import CatalogPages
 from app.features.catalog.schemas import (
@@ -28,6 +28,7 @@ from app.features.versions import RulePreviews, rules
 
 AnyRequest = Request[Any, Any, Any]
 LIVE = ("services", "stacks", "jobs", "engine")
+_problem = Retelling((), rules.PROBLEMS)
 
 
 def checked_state(state: str, *, extra: tuple[str, ...]) -> str:
@@ -127,7 +128,7 @@ async def ignore_preview(
     """Told while the rule is typed; nothing is kept."""
     content = RuleEffect(**asdict(await rule_previews.of(service_id, kind, value)))
     if content.problem:
-        content.problem = retold(content.problem, rules.PROBLEMS)
+        content.problem = _problem(content.problem)
     return await pages.show(
         request,
         content,

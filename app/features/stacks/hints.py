@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.core.web.languages import N_
-from app.core.web.retold import retold
+from app.core.web.retelling import Retelling
 
 MISSING: Final = N_(
     "The project's containers do not say which Compose files made them. Recreate them with a current "
@@ -57,6 +57,9 @@ _ALL: Final = (
 )  # fmt: skip
 
 
+_told = Retelling((), _ALL)
+
+
 def english(text: N_, **values: object) -> str:
     """The text as it is kept."""
     return text.message % values
@@ -64,4 +67,4 @@ def english(text: N_, **values: object) -> str:
 
 def hint_text(hint: str) -> str:
     """A kept hint for the reader of a page."""
-    return retold(hint, _ALL)
+    return _told(hint)
