@@ -52,7 +52,7 @@ async def test_a_pattern_without_end_is_stopped(room: Room) -> None:
     asked, service = await previews(room, [f"{'a' * 60}{number}" for number in range(400)])
     started = time.monotonic()
     told = await asked.of(service, "regex", "(a|aa)+$")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20  # it would take years
     assert told.compared < 400 and not told.complete
 
 
