@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from app.features.hooks.rules.delivery import sign
 from e2e.conftest import NewContext
-from e2e.pages.base import SOON, Screen
+from e2e.pages.base import LONG, SOON, Screen
 from e2e.server import Server
 from e2e.test_a11y import audit, pictures
 from tests.fakes.github import TOKEN, FakeGitHub
@@ -98,7 +98,7 @@ def test_from_an_empty_page_to_a_check(new_context: NewContext, hub: Hub) -> Non
     page.get_by_role("row", name="acme/press").get_by_text("Yes").wait_for()
     screen.button("Add what is ticked").click()
     screen.says("GitHub tells of new images of 1 repository")
-    expect(page.locator("#repo-rows")).to_contain_text("In place", timeout=SOON)
+    expect(page.locator("#repo-rows")).to_contain_text("In place", timeout=LONG)
 
     screen.open("/queue/ghcr-webhook-inbox")
     screen.says("GitHub has not called yet")

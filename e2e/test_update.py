@@ -99,7 +99,7 @@ def test_what_never_gets_healthy_is_taken_back(page: Page, server: Server, lab: 
 
     overview.open("/")
     expect(overview.issues.filter(has_text="lightbox went back to 2.3.1")).to_be_visible()
-    overview.issues.get_by_role("link", name="See evidence").click()
+    overview.issues.filter(has_text="lightbox went back to 2.3.1").get_by_role("link", name="See evidence").click()
     expect(evidence).to_be_in_viewport(timeout=SOON)
 
     service.open(address)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from app.core.web.languages import COOKIE
 from tests.web.test_contract import running
 from tests.web.test_pages import BROWSER
-from tests.web.test_updates_api import Api, api
+from tests.web.test_updates_api import STACK, WEB, Api, api
 
 __all__ = ["api"]
 GERMAN = {**BROWSER, "accept-language": "de-DE,de;q=0.9"}
@@ -89,3 +91,20 @@ async def test_who_is_not_let_in_can_still_read_why(tmp_path: Path) -> None:
         )
         assert chosen.status_code == 303
         assert '<html lang="zh-Hans"' in (await client.get("/", headers=GERMAN)).text
+
+
+@pytest.mark.parametrize(("language", "saved"), [("en", "Saved."), ("de", "Gespeichert."), ("zh", "已保存。")])
+async def test_the_form_of_a_service_is_saved_and_answered_in_the_readers_language(
+    api: Api, language: str, saved: str
+) -> None:
+    api.client.cookies.set(COOKIE, language)
+    page = await api.client.get(f"/services/{STACK}/{WEB}", headers=BROWSER)
+    token = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert token
+    form = {"csrf": token[1], "autoRollback": "false", "backup:volume:data": "skip", "repoUrl": ""}
+    answer = await api.client.post(
+        f"/services/{STACK}/{WEB}/settings", data=form, headers={**BROWSER, "HX-Request": "true"}
+    )
+    assert answer.status_code == 200 and saved in answer.text
+    kept = (await api.client.get(f"/api/services/{WEB}/settings")).json()
+    assert kept["autoRollback"] is False and kept["backupTargets"]["volumeNames"] == {"data": "skip"}

@@ -183,7 +183,7 @@ async def settings_save(
     now = await stacks.service_settings(service_id)
     bind_paths, volume_names = dict(now.bind_paths), dict(now.volume_names)
     for name, values in fields.items():
-        kind, _, target = name.removeprefix("backup:").partition(":")
+        kind, _colon, target = name.removeprefix("backup:").partition(":")
         if name.startswith("backup:") and target:
             (volume_names if kind == "volume" else bind_paths)[target] = values[-1]
     await stacks.save_service_settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,3 +132,20 @@ def test_catalogues_are_complete_and_compiled(domain: str) -> None:
     command = [sys.executable, ".ci/messages", "--check", *([domain] if domain else [])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_function_that_translates_uses_its_name_for_something_else() -> None:
+    """`_` as a name for what nobody wants makes of `_("Saved.")` a call of a string; no type checker says so."""
+    wrong = []
+    for path in (ROOT / "app").rglob("*.py"):
+        for made in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(made, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                names = [each for each in ast.walk(made) if isinstance(each, ast.Name) and each.id == "_"]
+                given = any(each.arg == "_" for each in ast.walk(made.args) if isinstance(each, ast.arg))
+                called = any(
+                    isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "_"
+                    for each in ast.walk(made)
+                )
+                if called and (given or any(isinstance(each.ctx, ast.Store) for each in names)):
+                    wrong.append(f"{path.relative_to(ROOT)}:{made.lineno}")
+    assert not wrong
