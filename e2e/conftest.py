@@ -55,7 +55,7 @@ def browser_type_launch_args(lab: Lab) -> Iterator[dict[str, Any]]:
     chromium = find_chromium()
     if chromium is None:
         # Without a browser there is no journey; `tests.suite` has tried to install one before and says so at its end.
-        pytest.skip("there is no Chromium; install the package chromium of your system")
+        pytest.skip("there is no Chromium; install the package chromium of your system")  # no journey without
     if not QuietNetwork.possible():
         yield {"executable_path": chromium, "args": ARGUMENTS}
         return

@@ -85,7 +85,7 @@ class PassKey:
             if instead:
                 draft.replace(self.path)
             else:
-                with suppress(FileExistsError):
+                with suppress(FileExistsError):  # whoever came first made the key
                     os.link(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)

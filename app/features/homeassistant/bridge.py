@@ -111,7 +111,7 @@ class Bridge:
         except BaseException as error:
             self._ending = isinstance(error, asyncio.CancelledError)
             link.hurry(FAREWELL_SECONDS)
-            with suppress(MqttError, TimeoutError):
+            with suppress(MqttError, TimeoutError):  # it is the end: the broker's last will says it too
                 async with asyncio.timeout(FAREWELL_SECONDS):
                     await link.publish(Message(self._layout.status, OFFLINE))
             raise
@@ -138,7 +138,7 @@ class Bridge:
     async def _tell(self, link: Link) -> None:
         while True:
             busy = self._house is not None and any(told.busy for told in self._house.services)
-            with suppress(TimeoutError):
+            with suppress(TimeoutError):  # nothing happened: look again
                 async with asyncio.timeout(BUSY_SECONDS if busy else IDLE_SECONDS):
                     await self._woken.wait()
             await asyncio.sleep(PAUSE_SECONDS)

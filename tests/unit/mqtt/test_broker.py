@@ -79,7 +79,7 @@ def test_a_password_file_goes_first_and_is_read_each_time(tmp_path: Path) -> Non
 async def test_nobody_there() -> None:
     with pytest.raises(MqttUnreachable, match="connection refused") as failed:
         async with connect(Broker("127.0.0.1", 1), identifier="x"):
-            pass
+            pytest.fail("it says that it is connected")
     assert "DOCKREV_MQTT_URL" in failed.value.hint
 
 
@@ -93,4 +93,4 @@ async def test_one_who_does_not_speak_tls() -> None:
     async with server:
         with pytest.raises(MqttUnreachable):
             async with connect(Broker("127.0.0.1", port, tls=True), identifier="x"):
-                pass
+                pytest.fail("it says that it is connected")
