@@ -41,13 +41,17 @@ class Gateway:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        # A connection that was accepted in the last moment is not ours yet, and asyncio forgets to close its socket when
+        # it or the server is stopped before it is: nothing more is accepted, all becomes ours, then all is closed.
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        self._loop.run_until_complete(asyncio.sleep(0.1))
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         server.close()
-        for _ in range(3):  # what was accepted in the last moment comes after the first
-            tasks = asyncio.all_tasks(self._loop)
-            for task in tasks:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.run_until_complete(asyncio.sleep(0.05))
         self._loop.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
