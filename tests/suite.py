@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-TOGETHER = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile")  # a process for each core
+# A process for each core; which files are begun first, `tests/conftest.py` knows.
+TOGETHER = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder")
 PARTS: dict[str, tuple[str, ...]] = {
     "unit": (
         *("tests", "-m", "not lab", "-p", "no:playwright", *TOGETHER),
