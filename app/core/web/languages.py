@@ -7,12 +7,14 @@ jobs, in the log. A literal per cent sign in a text that is translated is writte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from gettext import GNUTranslations
 from pathlib import Path
 from typing import Any, Final
+
+from app.core.web.wording import Form, fill
 
 LANGUAGES: Final = {"en": "English", "de": "Deutsch", "zh": "中文"}
 """Each named in itself, as the switch shows them."""
@@ -20,12 +22,30 @@ TAGS: Final = {"en": "en", "de": "de", "zh": "zh-Hans"}
 COOKIE: Final = "dockrev_lang"
 _FOLDER: Final = Path(__file__).parents[2] / "languages"
 _SCRIPTS: Final = "js\x04"  # how gettext joins a context and its text
+_ERRORS: Final = "error"  # the context of what `.ci/error_texts.py` finds
+_LONGEST: Final = 1000
+_DEPTH: Final = 3
 _language: ContextVar[str] = ContextVar("language", default="en")
 _texts: ContextVar[Catalogue | None] = ContextVar("texts", default=None)
 
 
 class Catalogue(GNUTranslations):
     """What `.ci/messages` compiled for one language."""
+
+    _forms: list[tuple[Form, str]] | None = None
+
+    def forms(self) -> list[tuple[Form, str]]:
+        """What errors say with values in it, and its translation; the most telling first."""
+        if self._forms is None:
+            texts: Mapping[Any, str] = vars(self)["_catalog"]
+            start = f"{_ERRORS}\x04"
+            found = [
+                (Form(key.removeprefix(start)), text)
+                for key, text in texts.items()
+                if isinstance(key, str) and key.startswith(start) and "%(" in key
+            ]
+            self._forms = sorted(found, key=lambda each: -each[0].weight)
+        return self._forms
 
     def scripts(self) -> dict[str, str]:
         """The texts of scripts, by their English."""
@@ -115,12 +135,41 @@ def npgettext(context: str, one: str, many: str, count: int, **values: object) -
 
 
 def known(message: str) -> str | None:
-    """What a text that only comes at run time is in the reader's language; None when nobody translated it."""
+    """What a text that only comes at run time (an error, a remedy) is in the reader's language; None when nobody
+    translated it. Texts with values are found by their form (`wording.py`), and so are two that were joined."""
     texts = _texts.get()
     if texts is None or not message:
         return message
     found = texts.gettext(message)
-    return None if found == message else found
+    return found if found != message else _told(message, _DEPTH)
+
+
+def _told(message: str, depth: int) -> str | None:
+    found = retold(message, lambda text: (_told(text, depth - 1) if depth else None) or text)
+    if found is None and depth:
+        for sign, joined in ((". ", TWO_SENTENCES), (": ", ABOUT)):
+            first, _sign, rest = message.partition(sign)
+            told = [_told(part, depth - 1) for part in (first, rest)] if rest else []
+            if any(told):
+                return gettext(joined.message, told=told[0] or first, hint=told[1] or rest)
+    return found
+
+
+def retold(message: str, again: Callable[[str], str]) -> str | None:
+    """`message` as one text, whole or with values, which `again` tells in their turn; None when there is none."""
+    texts = _texts.get()
+    if texts is None or len(message) > _LONGEST:
+        return None
+    message = message.removeprefix("Value error, ")  # pydantic's, before what we say ourselves
+    found = texts.pgettext(_ERRORS, message)
+    if found == message and " " in message:  # one word is the name of something
+        found = texts.gettext(message)
+    if found != message:
+        return found
+    for form, text in texts.forms():
+        if (values := form.values(message)) is not None:
+            return fill(text, {name: again(value) for name, value in values.items()})
+    return None
 
 
 _ = gettext
@@ -145,6 +194,10 @@ class N_:  # noqa: N801 - the name gettext's tools know
 
     def __hash__(self) -> int:
         return hash(self.message)
+
+
+TWO_SENTENCES: Final = N_("%(told)s. %(hint)s")
+ABOUT: Final = N_("%(told)s: %(hint)s")
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
