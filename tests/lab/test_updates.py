@@ -185,11 +185,15 @@ async def test_an_image_that_cannot_be_had_changes_nothing(clean_lab: Lab, home:
     assert await home.updates._tools.journal.all() == []
 
 
-async def test_what_lives_in_the_network_of_a_service_comes_back_working(clean_lab: Lab, home: House) -> None:
+async def test_what_lives_in_a_service_comes_back_working(clean_lab: Lab, home: House) -> None:
     lab, samples = clean_lab, clean_lab.samples("vpn")
     vpn, app = publish(lab, "vpn", samples.good("1.0.0")), publish(lab, "lodger", samples.no_healthcheck("1.0.0"))
     lodger = f"{{image: '{app}', network_mode: 'service:vpn', command: ['sleep', '3600'], init: true}}"
-    lab.stack("house", f"services: {{vpn: {{image: '{vpn}'}}, app: {lodger}}}").up(wait=True)
+    # `inner` lives in what lives in it
+    others = {"watcher": "pid: 'service:vpn'", "cache": "ipc: 'service:vpn', init: true", "inner": "pid: 'service:app'"}
+    more = ", ".join(f"{name}: {{image: '{app}', {how}, command: ['sleep', '3600']}}" for name, how in others.items())
+    services = f"{{vpn: {{image: '{vpn}', ipc: shareable}}, app: {lodger}, {more}}}"
+    lab.stack("house", f"services: {services}").up(wait=True)
     guest = f"{{image: '{app}', network_mode: 'container:house-vpn-1', command: ['sleep', '3600'], init: true}}"
     lab.stack("guest", f"services: {{far: {guest}}}").up()
     lab.docker("run", "-d", "--name", "stranger", "--network", "container:house-vpn-1", app, "sleep", "60")
@@ -205,11 +209,21 @@ async def test_what_lives_in_the_network_of_a_service_comes_back_working(clean_l
                 assert mate.running
                 page = lab.docker("exec", mate.id, "wget", "-q", "-O", "-", "http://127.0.0.1/")
                 assert page.strip() == "vpn 2.0.0", "it must see the network of the container that runs now"
+            host, lodged = await home.only("house", "vpn"), await home.only("house", "app")
+            assert await shared_with(home, "watcher", "cache") == [f"container:{host.id}"] * 2
+            assert await shared_with(home, "inner") == [f"container:{lodged.id}"]
             if good:
                 assert any("stranger" in text for text in job.summary["stacks"][0]["update"]["warnings"])
                 lab.docker("rm", "-f", "stranger")
     finally:
         lab.docker("rm", "-f", "stranger", check=False)
+
+
+async def shared_with(home: House, *names: str) -> list[str]:
+    """Whose processes or memory these running services of `house` use."""
+    found = [await home.only("house", name) for name in names]
+    assert all(one.running for one in found)
+    return [mode for one in found for mode in (one.pid_mode, one.ipc_mode) if mode.startswith("container:")]
 
 
 async def test_dependencies_are_updated_first_and_stopped_services_stay_stopped(clean_lab: Lab, home: House) -> None:

@@ -90,6 +90,15 @@ class Engine(Plumbing):
         ref = container_ref(id)
         return parse.container_detail(await self._call(lambda c: c.inspect_container(ref), about=ref))
 
+    async def shared_by(self, ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """`ContainerDetail.shared` of each that is still there. It is fixed when a container is made, and the list of
+        containers tells the network's alone: each container is inspected once in its life."""
+        wanted = list(ids)
+        for one in await self.containers_detail(id for id in wanted if id not in self._shared):
+            self._shared[one.id] = one.shared
+        self._shared = {id: self._shared[id] for id in wanted if id in self._shared}
+        return self._shared
+
     async def environment(self, id: str, names: Iterable[str]) -> ContainerEnvironment:
         """The working folder and those variables of a container that are in `names`; no other leaves this call, they
         may be secrets. Raises NoSuchContainer."""

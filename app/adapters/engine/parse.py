@@ -190,6 +190,8 @@ def container_detail(raw: Mapping[str, Any]) -> ContainerDetail:
         restart_policy=_text(_mapping(host.get("RestartPolicy")).get("Name")),
         stop_timeout=grace if isinstance(grace, int) and grace >= 0 else None,
         tty=bool(config.get("Tty")),
+        pid_mode=_text(host.get("PidMode")),
+        ipc_mode=_text(host.get("IpcMode")),
     )
 
 

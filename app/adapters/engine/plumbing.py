@@ -39,6 +39,7 @@ class Plumbing:
         self._streams = Streams()
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
+        self._shared: dict[str, tuple[str, ...]] = {}  # by container, see `shared_by`
 
     @property
     def endpoint(self) -> str:

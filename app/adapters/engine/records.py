@@ -119,6 +119,13 @@ class ContainerDetail:
     stop_timeout: int | None = None
     """Seconds the container asks for between the stop signal and the kill; None means the engine's 10."""
     tty: bool = False
+    pid_mode: str = ""
+    ipc_mode: str = ""
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Whose network, processes and memory it uses, `container:ID` where another container's."""
+        return tuple(mode for mode in (self.network_mode, self.pid_mode, self.ipc_mode) if mode)
 
     @property
     def project(self) -> str:

@@ -23,7 +23,7 @@ _STEPS = {
     "pull_target_tag": (N_("The tag could not be pulled after the update"), _BROUGHT_BACK),
     "sync_configured_tag": (N_("The configured tag could not be moved"), _BROUGHT_BACK),
     "up": (N_("Compose could not recreate the container"), _BROUGHT_BACK),
-    "network_dependents": (N_("What lives in its network did not come back"), _BROUGHT_BACK),
+    "network_dependents": (N_("What lives in its container did not come back"), _BROUGHT_BACK),
     "restart_dependents": (N_("What is restarted with it did not come back"), _BROUGHT_BACK),
     "backup": (N_("The backup failed"), N_("Nothing was updated.")),
 }

@@ -62,7 +62,7 @@ FORMS: Final = (
     N_("not healthy after %(span)s s"),
     N_("the container ended with exit code %(code)s"),
     N_("the container keeps restarting (exit code %(code)s)"),
-    N_("%(name)s, which lives in its network: %(why)s"),
+    N_("%(name)s, which lives in its container: %(why)s"),
     N_("%(name)s, which is restarted with it: %(why)s"),
     N_("recreated with it: %(names)s; restarted after it: %(others)s"),
     N_("recreated with it: %(names)s"),
@@ -95,8 +95,8 @@ FORMS: Final = (
     N_("%(name)s was left out: %(candidate)s is older than %(current)s"),
     N_("%(name)s could not be restarted: %(why)s"),
     N_(
-        "%(name)s lives in the network of %(service)s and is not part of a stack Dockrev knows: recreate it after the "
-        "update, or it has no network"
+        "%(name)s uses the network, processes or memory of %(service)s and is not part of a stack Dockrev knows: "
+        "recreate it after the update, or it does not work"
     ),
     N_(
         "%(name)s runs the new image, but %(ref)s means the previous one again, since %(service)s went back: the next "

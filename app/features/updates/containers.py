@@ -1,4 +1,4 @@
-"""Finding the containers of a service, those that live in their network, and those that are restarted after it."""
+"""Finding the containers of a service, those that live in them, and those that are restarted after it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,9 @@ def is_up(container: ContainerDetail) -> bool:
 async def housemates_of(
     engine: Engine, stacks: Stacks, hosts: Sequence[ContainerDetail]
 ) -> tuple[list[Housemate], list[str]]:
-    """Services of any stack whose running containers live in the network of `hosts`, and the names of such
-    containers that no stack of ours manages."""
-    own = {host.id for host in hosts}
-    lodgers = [
-        row
-        for row in await engine.containers()
-        if row.id not in own and any(lives_in(row.network_mode, host.id, host.name) for host in hosts)
-    ]
+    """Services of any stack whose running containers use the network, the processes or the memory (ipc) of `hosts`, or
+    of one that does; and the names of such containers that no stack of ours manages. A host comes before its guests."""
+    lodgers = await _lodgers(engine, hosts)
     if not lodgers:
         return [], []
     known = {stack.project: stack for stack in await stacks.stacks("include")}
@@ -67,6 +62,23 @@ async def dependents_of(
         up = [row for row in rows if row.service == name and row.state in ("running", "restarting")]
         if up:
             found.append(Dependent(name, tuple(row.id for row in up), any(row.health == "unhealthy" for row in up)))
+    return found
+
+
+async def _lodgers(engine: Engine, hosts: Sequence[ContainerDetail]) -> list[ContainerSummary]:
+    """They stand still or lose their network when what they live in is replaced, and `docker restart` cannot help."""
+    rows = {row.id: row for row in await engine.containers()}
+    for host in hosts:
+        rows.pop(host.id, None)
+    shared = await engine.shared_by(rows)
+    found: list[ContainerSummary] = []
+    reached = [(host.id, host.name) for host in hosts]
+    while reached:
+        below = reached.pop(0)
+        for row in list(rows.values()):
+            if any(lives_in(mode, *below) for mode in (row.network_mode, *shared.get(row.id, ()))):
+                found.append(rows.pop(row.id))
+                reached.append((row.id, row.name))
     return found
 
 

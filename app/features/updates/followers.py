@@ -1,4 +1,4 @@
-"""What has to follow a service that was replaced: what lives in its network, and what wants a restart after it."""
+"""What has to follow a service that was replaced: what lives in its containers, and what wants a restart after it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ async def require_followers(tools: Tools, ctx: JobContext, change: Change, *, ah
 
 
 async def bring_housemates(tools: Tools, ctx: JobContext, housemates: tuple[Housemate, ...]) -> Verdict:
-    """Recreate what lives in the network of a service that was recreated, and wait until it works."""
+    """Recreate what uses the network, processes or memory of a service that was recreated, and wait until it works."""
     for mate in housemates:
-        ctx.log(f"{mate.project.name}/{mate.service} lives in the network of this service and is recreated")
+        ctx.log(f"{mate.project.name}/{mate.service} uses the network, processes or memory of this service: recreated")
         async with AsyncExitStack() as files:
             override = None
             if await image_id_of(tools.engine, mate.image_ref) != mate.image_id:
@@ -53,7 +53,7 @@ async def bring_housemates(tools: Tools, ctx: JobContext, housemates: tuple[Hous
             )
         verdict = await tools.watch.until_working(mate.project.name, mate.service)
         if verdict.state != "ok":
-            return Verdict("bad", f"{mate.project.name}/{mate.service}, which lives in its network: {verdict.why}")
+            return Verdict("bad", f"{mate.project.name}/{mate.service}, which lives in its container: {verdict.why}")
     return Verdict("ok")
 
 

@@ -123,12 +123,12 @@ class ServiceUpdate:
             return await self._replace(change, override)
 
     async def _read(self, running: list[ContainerDetail], ahead: Collection[str]) -> Change:
-        """What runs, who lives in its network, and who is restarted after it."""
+        """What runs, who lives in it, and who is restarted after it."""
         housemates, strangers = await housemates_of(self._tools.engine, self._tools.stacks, running)
         for name in strangers:
             self._told.warnings.append(
-                f"{name} lives in the network of {self._service.name} and is not part of a stack Dockrev knows: "
-                f"recreate it after the update, or it has no network"
+                f"{name} uses the network, processes or memory of {self._service.name} and is not part of a stack "
+                f"Dockrev knows: recreate it after the update, or it does not work"
             )
         dependents = await self._dependents(housemates, ahead)
         first = running[0]

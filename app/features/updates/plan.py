@@ -39,7 +39,7 @@ class PlannedBackup:
 @dataclass(frozen=True, slots=True)
 class PlannedService:
     """One service with exactly the target to send. `health_s` is the longest the health gate would wait; None when
-    the container could not be read. `recreated_with` live in its network, `restarted_after` depend on it with
+    the container could not be read. `recreated_with` live in its container, `restarted_after` depend on it with
     `restart: true` and run. `away` was measured in earlier updates. `pull_bytes` is the most a pull can need: 0 when
     the image is here already, None while the registry has not told."""
 

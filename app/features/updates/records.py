@@ -48,7 +48,8 @@ def project_from(document: Mapping[str, Any]) -> Project:
 
 @dataclass(frozen=True, slots=True)
 class Housemate:
-    """A service whose containers live in the network of the one that is updated, the image it runs, and how many."""
+    """A service whose containers use the network, processes or memory (ipc) of the one that is updated, the image it
+    runs, and how many."""
 
     project: Project
     service: str

@@ -24,9 +24,9 @@ def started_anew(
     return sorted(found)
 
 
-def lives_in(network_mode: str, container_id: str, name: str) -> bool:
-    """Whether `network_mode` (as the engine tells it) means the network of this container, by id or by name."""
-    kind, _, host = network_mode.partition(":")
+def lives_in(mode: str, container_id: str, name: str) -> bool:
+    """Whether `mode` (network, pid or ipc, as the engine tells it) means those of this container, by id or by name."""
+    kind, _, host = mode.partition(":")
     if kind != "container" or not host:
         return False
     return host == name.removeprefix("/") or (len(host) >= 12 and container_id.startswith(host))
