@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "backup": ("app.cli.commands.backup", "Back up Dockrev's own database and settings into one file."),
     "restore": ("app.cli.commands.restore", "Restore Dockrev's own database from such a file."),
     "passkeys": ("app.cli.commands.passkeys", "Make a code to sign in again; list and remove passkeys."),
+    "homeassistant": ("app.cli.commands.homeassistant", "Take back what the MQTT broker keeps for Home Assistant."),
     "migrate": ("app.cli.commands.migrate", "Bring the database to the schema of this version."),
     "doctor": ("app.cli.commands.doctor", "Check settings, database, engine, Compose and registries' credentials."),
     "version": ("app.cli.commands.version", "Print the version."),

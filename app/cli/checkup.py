@@ -62,7 +62,10 @@ class Checkup:
     async def run(self, only: Sequence[str] = ()) -> list[Finding]:
         """The findings in their fixed order; a check that breaks or hangs is a failure of its own."""
         try:
-            off = {"mqtt": not self._settings.mqtt_url, "passes": not self._settings.passkeys}
+            off = {
+                "mqtt": not self._settings.mqtt_url and not await self._kept(),
+                "passes": not self._settings.passkeys,
+            }
             usual = [name for name in self._checks if not off.get(name)]
             wanted = {name: check for name, check in self._checks.items() if name in (only or usual)}
             return await asyncio.gather(*(self._careful(name, check) for name, check in wanted.items()))
@@ -189,14 +192,28 @@ class Checkup:
         return Finding("access", "ok", f"open from this machine only{beyond}")
 
     async def _look_at_mqtt(self) -> Finding:
-        if self._settings.mqtt_url is None:
+        url, kept = self._settings.mqtt_url, await self._kept()
+        if url is None and not kept:
             return Finding("mqtt", "ok", "off; DOCKREV_MQTT_URL would name a broker")
         from app.adapters.mqtt import Broker, connect
 
-        broker = Broker.of(self._settings.mqtt_url, self._settings.mqtt_password_file)
+        old = [name for name in kept if url is None or name != Broker.of(url).name]
+        still = f"{', '.join(old)} still keeps what it was told" if old else ""
+        remedy = "`dockrev homeassistant clear`, with that one in DOCKREV_MQTT_URL, takes it back." if old else ""
+        if url is None:
+            return Finding("mqtt", "warn", f"off; {still}", remedy)
+        broker = Broker.of(url, self._settings.mqtt_password_file)
         async with connect(broker, identifier=f"dockrev-doctor-{os.getpid()}"):
             may = "may start updates" if self._settings.mqtt_install else "only hears"
-            return Finding("mqtt", "ok", f"connected to {broker.name}; Home Assistant {may}")
+            told = f"connected to {broker.name}; Home Assistant {may}"
+            return Finding("mqtt", "warn" if old else "ok", f"{told}; {still}" if old else told, remedy)
+
+    async def _kept(self) -> list[str]:
+        """Brokers that were told something, by their names."""
+        from app.adapters.mqtt import Published
+
+        places = await asyncio.to_thread(Published.beside(self._settings.db_path).places)
+        return sorted({place.broker for place in places})
 
     async def _look_at_passes(self) -> Finding:
         if not self._settings.passkeys:

@@ -80,7 +80,7 @@ def test_every_command_is_documented() -> None:
     reference = text_of("docs/cli.md")
     for name in COMMANDS:
         assert f"`dockrev {name}`" in reference
-    for group in ("jobs", "backups", "passkeys"):
+    for group in ("jobs", "backups", "passkeys", "homeassistant"):
         command = main.get_command(click.Context(main), group)
         assert isinstance(command, click.Group)
         for name in command.commands:

@@ -54,19 +54,23 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 class Mosquitto:
-    """A broker that forgets everything when it is restarted. A certificate and its key make it speak TLS."""
+    """A broker that forgets everything when it is restarted. A certificate and its key make it speak TLS; `rights` are
+    lines of its access file, of its one user."""
 
-    def __init__(self, folder: Path, public: Path | None = None, private: Path | None = None) -> None:
+    def __init__(self, folder: Path, public: Path | None = None, private: Path | None = None, rights: str = "") -> None:
         root = fetch("mosquitto", libraries=True)
         self._program = root / "usr/sbin/mosquitto"
         self._env = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(map(str, root.glob("usr/lib/*-linux-gnu")))}
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         users = folder / "users"
         command: list[str | Path] = [root / "usr/bin/mosquitto_passwd", "-b", "-c", users, USER, PASSWORD]
         subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=30)
         tls = f"certfile {public}\nkeyfile {private}\n" if public else ""
+        if rights:
+            (folder / "rights").write_text(f"user {USER}\n{rights}\n")
+            tls += f"acl_file {folder / 'rights'}\n"
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\n{tls}allow_anonymous false\npassword_file {users}\n"
             "user root\nlog_dest stderr\npersistence false\n"
@@ -74,9 +78,9 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        with (self._folder / "mosquitto.log").open("ab") as log:
+        with (self.folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-c", self._folder / "mosquitto.conf"], env=self._env, stdout=log, stderr=log
+                [self._program, "-c", self.folder / "mosquitto.conf"], env=self._env, stdout=log, stderr=log
             )
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -94,15 +98,22 @@ class Mosquitto:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(timeout=15)
 
+    def reload(self) -> None:
+        """Read users and rights anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+
     def log(self) -> str:
         """What it wrote."""
-        return (self._folder / "mosquitto.log").read_text()[-3000:]
+        return (self.folder / "mosquitto.log").read_text()[-3000:]
 
 
 class Ear:
     """Hears everything at a broker: `kept` is what it keeps by now, `heard` all of it in order."""
 
     def __init__(self, port: int, authority: Path | None = None) -> None:
+        self.where = f"127.0.0.1:{port}"
         self.kept: dict[str, str] = {}
         self.heard: list[tuple[str, str]] = []
         self._lock = threading.Lock()

@@ -16,9 +16,12 @@ from urllib.parse import quote
 
 import pytest
 
+from app.adapters.mqtt import Place, Published
+from app.adapters.mqtt.published import NAME
 from tests.lab.broker import PASSWORD, USER, Ear, Mosquitto, certificate
 from tests.lab.lab import Lab
 from tests.lab.test_crash import ROOT, Server
+from tests.unit.homeassistant.contract import broken
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -105,6 +108,15 @@ def doctor(server: Server) -> tuple[str, str]:
     return check["status"], check["text"]
 
 
+def clear(server: Server, *options: str) -> tuple[int, dict[str, Any]]:
+    """`dockrev homeassistant clear`: its exit code and document."""
+    command = [sys.executable, "-m", "app.cli", "homeassistant", "clear", "--json", *options]
+    ran = subprocess.run(command, cwd=ROOT, env=server.env, capture_output=True, text=True, timeout=90)
+    assert PASSWORD not in ran.stdout + ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return ran.returncode, found
+
+
 def jobs(server: Server) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = server.get("/api/jobs")["jobs"]
     return [job for job in found if job["type"] == "update"]
@@ -158,6 +170,7 @@ def test_updates_are_told_started_and_followed(clean_lab: Lab, start: Start, ear
     trail = server.get("/api/audit?action=update.start")["events"]
     assert {(event["means"], event["outcome"]) for event in trail} == {("mqtt", "ok"), ("mqtt", "refused")}
     assert status(server)["connected"] and status(server)["entities"] == 4
+    assert broken(dict(ear.kept)) == []
 
 
 def test_nothing_is_started_that_was_not_offered(clean_lab: Lab, start: Start, ear: Ear) -> None:
@@ -250,6 +263,128 @@ def test_what_is_gone_is_emptied(clean_lab: Lab, start: Start, ear: Ear) -> None
     server.start()
     ear.until(lambda: not any("another_life" in topic for topic in ear.kept), "that old ones are emptied")
     assert "homeassistant/update/somebody/else/config" in ear.kept, "what is not ours stays"
+
+
+def test_another_prefix_takes_back_what_the_old_one_left(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/moved")
+    first = start()
+    look(first)
+    ear.until(lambda: ear.state("web").get("latest_version") == "1.0.0", "the entity")
+    copied = (first.folder / NAME).read_bytes()
+    first.end(signal.SIGTERM)
+    ear.say("dockrev/kitchen/state", "of somebody else", retain=True)
+    ear.say("homeassistant/sensor/kitchen/heat/config", '{"name":"heat"}', retain=True)
+    first.env |= {"DOCKREV_MQTT_PREFIX": "home/dockrev", "DOCKREV_MQTT_DISCOVERY_PREFIX": "ha"}
+    first.start()
+    foreign = {"dockrev/kitchen/state", "homeassistant/sensor/kitchen/heat/config"}
+    ear.until(
+        lambda: {topic for topic in ear.kept if not topic.startswith(("home/dockrev/", "ha/"))} == foreign,
+        "that the old ones are emptied",
+        60,
+    )
+    assert ear.kept["home/dockrev/status"] == "online" and any(topic.startswith("ha/update/") for topic in ear.kept)
+    until(lambda: status(first)["former"] == [])
+    until(lambda: list(Published(first.folder / NAME).places()) == [Place(broker_of(first), "home/dockrev", "ha")])
+
+    # A second Dockrev that was made from a copy of the first one's folder: what the first one tells is not its own.
+    ear.forget()
+    second = start(DOCKREV_MQTT_PREFIX="other")
+    second.end(signal.SIGTERM)
+    places = json.loads((first.folder / NAME).read_text())["places"] + json.loads(copied)["places"]
+    (second.folder / NAME).write_text(json.dumps({"places": places}))
+    second.start()
+    until(lambda: [one["why"] for one in status(second)["former"]] == ["in_use"])
+    page = second.http.get("/settings/home-assistant", headers={"Accept": "text/html"}).text
+    assert "another Dockrev is at work there" in page
+    assert not [topic for topic, text in ear.heard if topic.startswith("home/dockrev/") and not text]
+
+
+def broker_of(server: Server) -> str:
+    return str(status(server)["broker"])
+
+
+def test_what_a_broker_keeps_is_cleared_by_a_command(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/cleared")
+    server = start()
+    look(server)
+    ear.until(lambda: ear.state("web").get("latest_version") == "1.0.0", "the entity")
+    code, told = clear(server, "--yes")
+    assert (code, told["error"]["code"]) == (4, "conflict") and "at work under dockrev" in told["error"]["message"]
+    server.end(signal.SIGTERM)
+    ear.until(lambda: ear.kept["dockrev/status"] == "offline", "goodbye")
+    foreign = {"dockrev/kitchen/state": "x", "homeassistant/sensor/kitchen/heat/config": '{"name":"heat"}'}
+    for topic, text in foreign.items():
+        ear.say(topic, text, retain=True)
+    mine = {topic for topic in ear.kept if topic not in foreign}
+
+    code, told = clear(server, "--dry-run")
+    assert code == 0 and told["dryRun"] and told["cleared"] == 0 and set(told["places"][0]["topics"]) == mine
+    code, told = clear(server)
+    assert (code, told["error"]["code"]) == (2, "usage")
+    assert mine <= set(ear.kept), "nothing was changed"
+    server.env.pop("DOCKREV_MQTT_URL")
+    assert doctor(server)[0] == "warn" and "still keeps" in doctor(server)[1]
+    assert clear(server, "--yes")[0] == 2, "no broker is named"
+    server.start()
+    assert "a broker still keeps" in (server.folder / "server.log").read_text()
+    server.end(signal.SIGTERM)
+
+    server.env["DOCKREV_MQTT_URL"] = f"mqtt://{USER}:{quote(PASSWORD, safe='')}@{ear.where}"
+    code, told = clear(server, "--yes")
+    assert code == 0 and told["cleared"] == len(mine)
+    ear.until(lambda: ear.kept == foreign, "that only the foreign ones are left")
+    assert not (server.folder / NAME).exists()
+    assert clear(server, "--yes") == (0, {"dryRun": False, "cleared": 0, "places": []})
+    code, told = clear(server, "--prefix", "a/#", "--dry-run")
+    assert code == 2 and "--prefix" in told["error"]["message"]
+
+
+def test_without_the_file_an_old_prefix_is_cleared_by_its_name(clean_lab: Lab, start: Start, ear: Ear) -> None:
+    stack(clean_lab, "ha/forgotten")
+    server = start(DOCKREV_MQTT_PREFIX="old")
+    look(server)
+    ear.until(lambda: ear.state("web").get("latest_version") == "1.0.0", "the entity")
+    server.end(signal.SIGTERM)
+    (server.folder / NAME).unlink()
+    server.env["DOCKREV_MQTT_PREFIX"] = "new"
+    server.start()
+    ear.until(lambda: ear.kept.get("new/status") == "online", "online")
+    assert ear.kept["old/status"] == "offline"
+    code, told = clear(server, "--prefix", "old", "--yes")
+    assert code == 0 and told["cleared"] > 8
+    ear.until(lambda: not any(topic.startswith("old/") or "/old/" in topic for topic in ear.kept), "that it is gone")
+    assert ear.kept["new/status"] == "online"
+
+
+def test_what_may_not_be_written_is_told_and_not_forgotten(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "strict").mkdir()
+    rights = "topic readwrite new/#\ntopic readwrite homeassistant/#\ntopic read old/#"
+    broker = Mosquitto(tmp_path / "strict", rights=rights)
+    broker.start()
+    try:
+        url = f"mqtt://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{broker.port}"
+        server = start(DOCKREV_MQTT_URL=url, DOCKREV_MQTT_PREFIX="new")
+        until(lambda: status(server)["connected"])
+        server.end(signal.SIGTERM)
+        place = Place(f"mqtt://127.0.0.1:{broker.port}", "old", "homeassistant")
+        rules, opened = broker.folder / "rights", "topic readwrite #"
+        rules.write_text(f"user {USER}\n{opened}\n")
+        broker.stop()
+        broker.start()
+        other = Ear(broker.port)
+        other.say("old/state", "{}", retain=True)
+        other.until(lambda: "old/state" in other.kept, "the old state")
+        other.close()
+        Published(server.folder / NAME).remember(place, ["old/state"])
+        rules.write_text(f"user {USER}\n{rights}\n")
+        broker.reload()
+        code, told = clear(server, "--prefix", "old", "--yes")
+        assert (code, told["error"]["code"]) == (3, "denied") and "old/state" in told["error"]["message"]
+        assert place in Published(server.folder / NAME).places()
+        server.start()
+        until(lambda: [one["why"] for one in status(server)["former"]] == ["denied"])
+    finally:
+        broker.stop()
 
 
 def test_tls_with_an_authority_of_ones_own_and_a_password_from_a_file(start: Start, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The library is an extra (`dockrev[mqtt]`) and is loaded with the first connectio
 from app.adapters.mqtt.broker import Broker
 from app.adapters.mqtt.errors import MqttError, MqttMissing, MqttRefused, MqttUnreachable
 from app.adapters.mqtt.link import Link, Message, Received, connect
+from app.adapters.mqtt.published import Place, Published
 
 __all__ = [
     "Broker",
@@ -15,6 +16,8 @@ __all__ = [
     "MqttMissing",
     "MqttRefused",
     "MqttUnreachable",
+    "Place",
+    "Published",
     "Received",
     "connect",
 ]

@@ -5,11 +5,14 @@ Nothing of it is there unless `DOCKREV_MQTT_URL` is set.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
+import structlog
 from litestar.types import ControllerRouterHandler
 
-from app.adapters.mqtt import Broker
+from app.adapters.mqtt import Broker, Published
 from app.core.background import Background
 from app.core.clock import Clock
 from app.core.events import EntitiesChanged, EventBus
@@ -30,6 +33,9 @@ from app.settings import Settings
 
 __all__ = ["FEATURE"]
 
+log = structlog.get_logger(__name__)
+CLEAR: Final = "`dockrev homeassistant clear` takes it back, with the broker in DOCKREV_MQTT_URL."
+
 
 def _setup(container: Container) -> None:
     settings, clock = container.get(Settings), container.get(Clock)
@@ -45,7 +51,8 @@ def _setup(container: Container) -> None:
     installer = Installer(container.get(Updates), container.get(Ledger), clock) if settings.mqtt_install else None
     broker = Broker.of(settings.mqtt_url, settings.mqtt_password_file)
     layout = Layout(settings.mqtt_prefix, settings.mqtt_discovery_prefix)
-    bridge = container.put(Bridge, Bridge(broker, layout, facts, installer, clock))
+    published = Published.beside(settings.db_path)
+    bridge = container.put(Bridge, Bridge(broker, layout, facts, installer, clock, published))
     container.get(EventBus).on(EntitiesChanged, bridge.note)
     container.get(Sections).add("home-assistant")
     metrics = container.get(Metrics)
@@ -61,8 +68,12 @@ def _handlers(container: Container) -> Sequence[ControllerRouterHandler]:
 
 
 async def _start(container: Container) -> None:
-    if container.get(Settings).mqtt_url:
+    settings = container.get(Settings)
+    if settings.mqtt_url:
         container.get(Background).keep("home assistant", container.get(Bridge).run)
+        return
+    for place in await asyncio.to_thread(Published.beside(settings.db_path).places):
+        log.warning("MQTT is off, and a broker still keeps what it was told", broker=place.broker, hint=CLEAR)
 
 
 FEATURE = Feature(name="homeassistant", setup=_setup, placed=_handlers, provides={"bridge": Bridge}, start=_start)

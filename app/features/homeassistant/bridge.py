@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import islice
 from typing import Final
 
 import structlog
 
-from app.adapters.mqtt import Broker, Link, Message, MqttError, Received, connect
+from app.adapters.mqtt import Broker, Link, Message, MqttError, Place, Published, Received, connect
 from app.core.clock import Clock
 from app.core.errors import DockrevError
 from app.core.events import EntitiesChanged
+from app.features.homeassistant.clearing import Tidier
 from app.features.homeassistant.commands import LONGEST, Command, Installer
 from app.features.homeassistant.facts import Facts, House
 from app.features.homeassistant.layout import Layout
@@ -51,6 +52,7 @@ class Bridge:
         facts: Facts,
         installer: Installer | None,
         clock: Clock,
+        published: Published,
         connector: Connect = connect,
     ) -> None:
         self._broker = broker
@@ -65,7 +67,11 @@ class Bridge:
         self._again = False
         self._ending = False
         self._leftovers: list[str] = []
+        self._published = published
+        self._place = Place(broker.name, layout.prefix, layout.discovery)
+        self._remembered: frozenset[str] | None = None  # None: the file was not read yet
         self.status = BridgeStatus(broker.name)
+        self._tidier = Tidier(self._place, broker, published, self.status, connector)
 
     async def note(self, event: EntitiesChanged) -> None:
         """Something happened; told soon."""
@@ -120,6 +126,9 @@ class Bridge:
         wanted = [*self._layout.births, self._layout.status, self._layout.configs]
         self._sent = dict.fromkeys(self._sent, "")  # all of it again, and what went meanwhile is emptied
         self._again, self._leftovers = False, []
+        if self._remembered is None:
+            self._remembered = (await asyncio.to_thread(self._published.places)).get(self._place, frozenset())
+            self._sent = dict.fromkeys(self._remembered - {self._layout.status}, "") | self._sent
         await self._sync(link)
         denied = await link.subscribe([*wanted, *([self._layout.installs] if self._installer else [])])
         await link.publish(Message(self._layout.status, ONLINE))  # from now on commands are heard
@@ -130,6 +139,7 @@ class Bridge:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._hear(link))
                 tasks.create_task(self._tell(link))
+                tasks.create_task(self._tidy())
         except* MqttError as group:
             raise next(_leaves(group)) from None
 
@@ -165,12 +175,28 @@ class Bridge:
         table = messages(house, self._layout, install=self._installer is not None, notes=notes)
         gone = [topic for topic in (*self._sent, *self._leftovers) if topic not in table]
         self._leftovers = []
+        await self._remember({*table, *gone})
         await self._send(link, [Message(topic, "") for topic in dict.fromkeys(gone)])
         for topic in gone:
             self._sent.pop(topic, None)
+        await self._remember(table)
         await self._send(link, [m for m in _as_messages(table) if self._sent.get(m.topic) != _mark(m.payload)])
         self.status.entities = sum(topic.endswith("/config") for topic in table)
         self.status.told_at = self._clock.now()
+
+    async def _remember(self, topics: Iterable[str]) -> None:
+        """Before they are sent, and after others were emptied: what is kept by the broker is always among them."""
+        now = frozenset(topics) | {self._layout.status}
+        if now != self._remembered:
+            await asyncio.to_thread(self._published.remember, self._place, now)
+            self._remembered = now
+
+    async def _tidy(self) -> None:
+        """Earlier prefixes, until nothing is left of them."""
+        while True:
+            if await self._tidier.tidy(self._remembered or ()):
+                return
+            await asyncio.sleep(IDLE_SECONDS)
 
     async def _send(self, link: Link, waiting: list[Message]) -> None:
         """A few at once, in order; the next ones when the broker has them."""

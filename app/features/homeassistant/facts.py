@@ -119,7 +119,7 @@ class Facts:
             url=next((url for url in (service.repo_url, own) if _is_link(url)), None),
             attributes={
                 "image": clean(service.image_ref, 300),
-                "state": row.state.value,
+                "dockrev_state": row.state.value,
                 "reason": clean(row.reason, 200),
                 "installed_digest": row.current_digest,
                 "latest_digest": row.candidate_digest,

@@ -50,6 +50,11 @@ class Layout:
         """All entities of this Dockrev, also those a broker has kept of services that are gone."""
         return f"{self.discovery}/+/{self.node}/+/config"
 
+    @property
+    def everything(self) -> list[str]:
+        """All that may be kept of this Dockrev; below the prefix also what is not its own."""
+        return [self.configs, self.status, self.state, *(f"{self.prefix}/+/{kind}" for kind in KINDS)]
+
     def config(self, component: str, object_id: str) -> str:
         """Where an entity is announced."""
         return f"{self.discovery}/{component}/{self.node}/{object_id}/config"

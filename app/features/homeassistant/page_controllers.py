@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 
 from app.core.web.view import Pages, View
 from app.features.homeassistant.bridge import Bridge
-from app.features.homeassistant.page_schemas import HomeAssistantPage
+from app.features.homeassistant.page_schemas import FormerPlace, HomeAssistantPage
 from app.features.preferences import Sections
 from app.settings import Settings
 
@@ -34,6 +34,10 @@ async def home_assistant_page(
         entities=status.entities,
         told_at=status.told_at,
         denied=list(status.denied),
+        former=[
+            FormerPlace(broker=one.broker, prefix=one.prefix, discovery_prefix=one.discovery, why=one.why)
+            for one in status.former
+        ],
         prefix=settings.mqtt_prefix,
         discovery_prefix=settings.mqtt_discovery_prefix,
         install=settings.mqtt_install,

@@ -1,9 +1,20 @@
 """From facts to messages. Pure.
 
-Announcements and states follow Home Assistant's MQTT discovery (home-assistant.io/integrations/mqtt, update.mqtt,
-sensor.mqtt, binary_sensor.mqtt). It drops a whole state of an update entity for one member that it does not know or
-that is null (but for `update_percentage`), and keeps the value of a member that is left out: so what is not known any
-more makes the entity unavailable.
+What they follow of Home Assistant, from home-assistant.io/integrations/mqtt (discovery), update.mqtt, sensor.mqtt and
+binary_sensor.mqtt, and from what its integration does with them; `tests/unit/homeassistant/contract.py` has the rules:
+
+- an announcement is kept at `<prefix>/<component>/<node>/<object>/config`, letters, digits, `_` and `-`; an empty one
+  removes the entity. Members that it does not know are dropped. `unique_id` is for ever, needed with `device`, which
+  needs an identifier; `origin` needs a name. One device in one message (device-based discovery) is possible too: a
+  message for each entity lets one service go without telling its stack anew.
+- `availability` and `availability_topic` exclude each other; `all` wants every topic online.
+- a state of an update entity is dropped as a whole for a member that it does not know or that is null (but for
+  `update_percentage`, 0 to 100), and a member that is left out keeps its value: so what is not known any more makes the
+  entity unavailable. `release_summary`, which Dockrev has none of, is cut after 255 characters.
+- a command needs `payload_install` beside `command_topic`. The category comes by itself: `config` with a command,
+  `diagnostic` without.
+- attributes named like its own (`state`, `icon`, `name` and others) are dropped.
+- a sensor takes the text `None` as unknown; a timestamp needs its zone.
 """
 
 from __future__ import annotations

@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What earlier settings left at a broker. `why` it is still there: `elsewhere`, at another broker; `in_use`, a
+    Dockrev is at work there; `denied`, the broker does not let it go."""
+
+    broker: str
+    prefix: str
+    discovery: str
+    why: str
+
+
 @dataclass(slots=True)
 class BridgeStatus:
     """`since` is when it became what it is; `error` and `remedy` are of the last failure, also while connected again.
@@ -23,6 +34,7 @@ class BridgeStatus:
     published: int = 0
     told_at: datetime | None = None
     denied: tuple[str, ...] = ()
+    former: tuple[Former, ...] = ()
 
     def came(self, at: datetime) -> None:
         """The broker let Dockrev in."""

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
 
-from app.adapters.mqtt import Broker, Link, Message, MqttError, MqttRefused, MqttUnreachable, Received
+from app.adapters.mqtt import Broker, Link, Message, MqttError, MqttRefused, MqttUnreachable, Published, Received
+from app.adapters.mqtt import Place as Remembered
 from app.core.clock import Clock
 from app.core.errors import Conflict, InvalidArgument, NotFound
 from app.core.events import EntitiesChanged
@@ -93,7 +96,9 @@ class Place:
 
         broker = Broker("broker", 1883, username="u", password="s3cret")
         taker = cast(Installer, Taker()) if install else None
-        self.bridge = Bridge(broker, LAYOUT, cast(Facts, Known()), taker, Clock(), connect)
+        self._folder = TemporaryDirectory()
+        published = self.published = Published(Path(self._folder.name) / "published.json")
+        self.bridge = Bridge(broker, LAYOUT, cast(Facts, Known()), taker, Clock(), published, connect)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Place:
@@ -105,6 +110,7 @@ class Place:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
+        self._folder.cleanup()
 
     @property
     def now(self) -> Connection:
@@ -152,6 +158,28 @@ async def test_what_goes_is_emptied_also_when_it_went_while_the_connection_was_a
         assert emptied[0] == CONFIG and len(emptied) == 4
         assert "dockrev/state" in place.now.topics(), "and all the rest is said again"
         assert place.bridge.status.connected and place.bridge.status.error == "the connection to the broker broke"
+
+
+async def test_what_went_while_dockrev_was_away_is_emptied_from_memory() -> None:
+    place = Place()
+    here = Remembered("mqtt://broker:1883", "dockrev", "homeassistant")
+    place.published.remember(here, ["dockrev/status", "dockrev/svc_gone/state", CONFIG])
+    async with place:
+        await until(lambda: place.connections and place.now.listening)
+        assert place.now.said[0] == Message("dockrev/svc_gone/state", "")
+        assert Message("dockrev/status", "") not in place.now.said
+        kept = {message.topic for message in place.now.said if message.payload}
+        await until(lambda: place.published.places() == {here: kept | {"dockrev/status"}})
+
+
+async def test_a_file_that_cannot_be_used_holds_nothing_up(tmp_path: Path) -> None:
+    for file in (tmp_path / "no" / "such" / "folder.json", tmp_path):
+        published = Published(file)
+        published.remember(Remembered("mqtt://broker:1883", "dockrev", "homeassistant"), ["a"])
+        assert published.places() == {}
+    for text in ("", "[]", '{"places":[1]}', '{"places":[{"broker":"x"}]}', "\xff"):
+        (tmp_path / "broken.json").write_text(text, encoding="latin-1")
+        assert Published(tmp_path / "broken.json").places() == {}
 
 
 async def test_what_comes_from_outside() -> None:

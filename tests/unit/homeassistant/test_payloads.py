@@ -15,15 +15,11 @@ from app.features.homeassistant.facts import House, Told, versions_of
 from app.features.homeassistant.layout import Layout, object_id
 from app.features.homeassistant.payloads import entity_names, messages
 from app.features.versions import VersionRecord
+from tests.unit.homeassistant.contract import broken
 
 LAYOUT = Layout("dockrev", "homeassistant")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-STATE_KEYS = {  # what Home Assistant's schema of a state allows; one more and it drops all of it
-    "installed_version", "latest_version", "title", "release_summary", "release_url", "entity_picture", "in_progress",
-    "update_percentage",
-}  # fmt: skip
-TOPIC = re.compile(r"\w+/[a-zA-Z0-9_-]+/[a-zA-Z0-9_-]+/config")  # what its discovery accepts below its prefix
 
 
 def told(**changes: Any) -> Told:
@@ -159,19 +155,63 @@ def test_hostile_names_stay_in_payloads(pairs: list[tuple[str, str]], reason: st
     ]
     found = messages(house(*services), LAYOUT, install=True)
     assert len({topic for topic in found if "/update/" in topic}) == len(services)
-    ids = []
-    for topic, text in found.items():
-        assert not re.search(r"[#+\x00]", topic) and len(topic) < 200
-        if topic.endswith("/config"):
-            assert TOPIC.fullmatch(topic.removeprefix("homeassistant/"))
-            config = json.loads(text)
-            ids.append(config["unique_id"])
-            assert config["name"] and config["device"]["name"]
-            assert re.fullmatch(r"\w+\.[a-z0-9_]+", config["default_entity_id"])
-        elif topic.endswith("/state") and topic != "dockrev/state":
-            assert set(json.loads(text)) <= STATE_KEYS
-    assert len(ids) == len(set(ids))
+    assert max(map(len, found)) < 200
+    assert broken(found) == []
     assert found == messages(house(*reversed(services)), LAYOUT, install=True), "the same after a restart"
+
+
+VERSIONS = st.one_of(st.none(), st.sampled_from(["1.0.0", "1.0.0 (aaaaaaaaaaaa)", "latest", "x" * 100]))
+
+
+@given(
+    st.lists(
+        st.builds(
+            told,
+            id=st.uuids().map(str),
+            name=NAMES,
+            installed=VERSIONS,
+            latest=VERSIONS,
+            busy=st.booleans(),
+            percent=st.one_of(st.none(), st.integers(0, 100)),
+            install=st.sampled_from([None, NEW]),
+            url=st.sampled_from([None, "https://example.org/a", "http://10.0.0.1:8080/x?y=z"]),
+        ),
+        max_size=5,
+        unique_by=lambda one: one.id,
+    ),
+    st.booleans(),
+    st.sampled_from([None, True, False]),
+    st.sampled_from([None, 0, 3]),
+    st.sampled_from(["dockrev", "home/dockrev", "A-b_c/D"]),
+    st.sampled_from([None, "https://dockrev.home.lan", "http://10.0.0.1:50883"]),
+)
+def test_home_assistant_takes_whatever_there_is_to_tell(
+    services: list[Told], install: bool, engine: bool | None, failed: int | None, prefix: str, base: str | None
+) -> None:
+    there = house(*services, engine=engine, failed_checks=failed, base=base, updates=failed)
+    found = messages(there, Layout(prefix, "ha/discovery"), install=install, notes={"x": {"last_command": "started"}})
+    assert broken(found, "ha/discovery") == []
+
+
+def test_the_rules_see_what_home_assistant_would_not_take() -> None:
+    one = told(installed="1.0.0", latest="1.1.0", install=NEW, attributes={"reason": "x"})
+    good = messages(house(one), LAYOUT, install=True)
+    config, state = "homeassistant/update/dockrev/svc_1/config", "dockrev/svc_1/state"
+
+    def with_(topic: str, **changes: Any) -> list[str]:
+        return broken(good | {topic: json.dumps(json.loads(good[topic]) | changes)})
+
+    assert broken(good) == []
+    assert "attributes that it drops" in with_("dockrev/svc_1/attributes", state="updatable")[0]
+    assert "it drops a state with" in with_(state, release_notes="x")[0]
+    assert "anything else than text" in with_(state, latest_version=None)[0]
+    assert "255" in with_(state, release_summary="x" * 256)[0]
+    assert "in progress" in with_(state, update_percentage=3)[0]
+    assert "payload_install" in with_(config, payload_install="")[0]
+    assert "not known" in with_(config, object_id="web")[0]
+    assert "identifier" in with_(config, device={"identifiers": [], "name": "x"})[0]
+    assert "unique_id" in with_("homeassistant/sensor/dockrev/updates/config", unique_id="dockrev_last_check")[0]
+    assert "nothing is kept" in broken({topic: text for topic, text in good.items() if topic != state})[0]
 
 
 def test_two_of_the_same_name_are_told_apart_for_ever() -> None:
