@@ -22,8 +22,10 @@ NOT_ON_PAGES = (
 # A mistake in the code, told as "internal error": its words are for the log.
 MISTAKES = {"RuntimeError", "AssertionError", "TypeError", "KeyError", "FileNotFoundError", "NotImplementedError"}
 NAMED = ("hint", "remedy")  # the keywords whose sentences are read wherever they are given
-# What pydantic says of a field, in its own words.
+# What pydantic says of a field and the system of a file, in their own words; and where in a file something is wrong.
 OF_LIBRARIES = (
+    "%(path)s, line %(line)s", "No such file or directory", "Permission denied", "Is a directory", "Not a directory",
+    "Read-only file system", "No space left on device",
     "Field required", "Extra inputs are not permitted", "Input should be a valid string",
     "Input should be a valid integer", "Input should be a valid number", "Input should be a valid boolean",
     "Input should be a valid integer, unable to parse string as an integer",
@@ -103,6 +105,8 @@ class Reading:
         """Of everything that says what failed."""
         raised = [node.exc for node in ast.walk(self._tree) if isinstance(node, ast.Raise)]
         for node in ast.walk(self._tree):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+                yield from self._marked(node.left)
             if not isinstance(node, ast.Call):
                 continue
             name = name_of(node.func)
@@ -113,6 +117,13 @@ class Reading:
             for keyword in node.keywords:
                 if keyword.arg in NAMED or (of_error and keyword.arg == "message"):
                     yield from self._said(keyword.value)
+
+    def _marked(self, node: ast.expr) -> Iterator[str]:
+        """`NAME.message % values`, where NAME is an `N_` text with holes."""
+        if isinstance(node, ast.Attribute) and node.attr == "message" and isinstance(node.value, ast.Name):
+            for given in self._given.get(node.value.id, []):
+                if isinstance(given, ast.Call) and name_of(given.func) == "N_":
+                    yield from (arg.value for arg in given.args if isinstance(arg, ast.Constant))
 
     def _in_error(self, call: ast.Call) -> bool:
         return any(

@@ -144,14 +144,19 @@ def known(message: str) -> str | None:
     return found if found != message else _told(message, _DEPTH)
 
 
+def told(message: str) -> str:
+    """`known`, or the text as it is."""
+    return known(message) or message
+
+
 def _told(message: str, depth: int) -> str | None:
     found = retold(message, lambda text: (_told(text, depth - 1) if depth else None) or text)
     if found is None and depth:
         for sign, joined in ((". ", TWO_SENTENCES), (": ", ABOUT)):
             first, _sign, rest = message.partition(sign)
-            told = [_told(part, depth - 1) for part in (first, rest)] if rest else []
-            if any(told):
-                return gettext(joined.message, told=told[0] or first, hint=told[1] or rest)
+            parts = [_told(part, depth - 1) for part in (first, rest)] if rest else []
+            if any(parts):
+                return gettext(joined.message, told=parts[0] or first, hint=parts[1] or rest)
     return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from app.core.web.languages import N_, TWO_SENTENCES, _, known, retold, spoken
+from app.core.web.languages import N_, TWO_SENTENCES, _, retold, spoken, told
 from app.core.web.wording import Form
 
 _LONGEST: Final = 1000
@@ -43,5 +43,5 @@ class Retelling:
             return found
         first, full_stop, rest = text.partition(". ")
         if not full_stop:
-            return known(text) or text
+            return told(text)
         return _(TWO_SENTENCES.message, told=self(first, depth - 1), hint=self(rest, depth - 1))

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.answers import Toast, done
 from app.core.web.forms import read_form
-from app.core.web.languages import _, known
+from app.core.web.languages import _, known, told
 from app.core.web.view import Pages, View, shape
 from app.features.administration.settings_forms import CARDS
 from app.features.administration.settings_reads import SettingsReads
@@ -69,10 +69,11 @@ async def card_save(
 
 def problem_of(error: InvalidArgument, card: str) -> FieldProblem:
     """What to say at the field; a schedule's own words are better than the general ones."""
-    told = str(error.details.get("error") or error.message)
+    full = str(error.details.get("error") or error.message)
     field = str(error.details["field"])
-    told = told.removeprefix(f"{field} ")
-    return FieldProblem(field=field, message=known(told) or told, hint=known(error.hint) or error.hint, card=card)
+    beside = full.removeprefix(f"{field} ")
+    message = known(beside) or known(full) or beside
+    return FieldProblem(field=field, message=message, hint=told(error.hint), card=card)
 
 
 HANDLERS: Final = (settings_page, section_page, card_save)

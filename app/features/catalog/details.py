@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.adapters.engine import Engine
 from app.core.errors import AdapterError
-from app.core.web.languages import _
+from app.core.web.languages import told
 from app.features.backups import BackupRecord, Target
 from app.features.catalog.plan_schemas import BackupChoice
 from app.features.catalog.schemas import (
@@ -147,7 +147,7 @@ def backup_row(backup: BackupRecord) -> BackupRow:
         targets=kept,
         skipped=skipped,
         size_bytes=backup.size_bytes,
-        error=backup.error,
+        error=told(backup.error) if backup.error else None,
         restore_command=f"dockrev backups restore {backup.id}" if backup.restorable else None,
     )
 
@@ -164,5 +164,5 @@ def _compose_file(path: str, role: str) -> ComposeFile:
         with Path(path).open("rb"):
             changed = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
     except OSError as error:
-        return ComposeFile(path=path, role=role, readable=False, problem=error.strerror or _("cannot be read"))
+        return ComposeFile(path=path, role=role, readable=False, problem=told(error.strerror or "cannot be read"))
     return ComposeFile(path=path, role=role, changed_at=changed)

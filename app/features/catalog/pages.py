@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from app.adapters.engine import Engine
 from app.core.errors import AdapterError, InvalidArgument
 from app.core.jobs import JobFilter
+from app.core.web.languages import told
 from app.features.backups import BackupRecord, Backups, Target
 from app.features.catalog.details import (
     backup_row,
@@ -162,7 +163,7 @@ class CatalogPages:
             versions=version_rows(listed.versions) if listed else [],
             versions_checked_at=listed.checked_at if listed else None,
             versions_refreshing=listed.refreshing if listed else False,
-            versions_error=listed.error if listed else None,
+            versions_error=told(listed.error) if listed and listed.error else None,
             inference=inference_info(record, known.inference.get(service_id), snapshots),
             ignores=[ignore_row(rule, record, known.newer.get(service_id)) for rule in rules],
             settings=settings_of(service, targets, sizes),

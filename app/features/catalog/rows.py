@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.core.web.languages import _
+from app.core.web.languages import _, told
 from app.features.catalog.newer import all_points, hint_points, hinted, reason_without_candidate
 from app.features.catalog.schemas import (
     FullRail,
@@ -141,7 +141,7 @@ def reason_of(
     if record is None:
         return _("Not checked yet")
     if record.last_error:
-        return _("Last check failed: %(error)s", error=record.last_error)
+        return _("Last check failed: %(error)s", error=told(record.last_error))
     if not record.has_candidate and state is not ServiceState.UNKNOWN:
         return reason_without_candidate(state, newer)
     if state is ServiceState.BLOCKED:

@@ -11,6 +11,7 @@ from app.core.db import Database
 from app.core.events import EventBus
 from app.core.feature import Container, Feature
 from app.core.jobs import JobEngine, JobRecord
+from app.core.web.languages import N_, ngettext
 from app.features.hooks import controllers, page_controllers, secret_controllers, webhook_controllers
 from app.features.hooks.deliveries import Deliveries
 from app.features.hooks.intake import Intake
@@ -108,14 +109,20 @@ def _announce(container: Container) -> Anomalies:
 async def _readiness(stored: HookSettings, repos: TrackedRepos) -> Readiness:
     """What the deploy check asks (spec §5.7): callback URL, token, secret and at least one selected repository."""
     settings, page = await stored.read(), await repos.page(per_page=1)
-    parts = {
-        "callback URL": bool(settings.callback_url),
-        "token": bool(settings.pat),
-        "webhook secret": bool(settings.secret),
-        "selected repository": page.selected_total > 0,
-    }
-    missing = tuple(name for name, there in parts.items() if not there)
-    return Readiness(settings.enabled, missing, f"{page.selected_total} of {page.total} repositories selected")
+    parts = (
+        (N_("callback URL"), bool(settings.callback_url)),
+        (N_("token"), bool(settings.pat)),
+        (N_("webhook secret"), bool(settings.secret)),
+        (N_("selected repository"), page.selected_total > 0),
+    )
+    missing = tuple(str(name) for name, there in parts if not there)
+    selected = ngettext(
+        "%(chosen)s of %(num)s repository selected",
+        "%(chosen)s of %(num)s repositories selected",
+        page.total,
+        chosen=page.selected_total,
+    )
+    return Readiness(settings.enabled, missing, selected)
 
 
 async def _start(container: Container) -> None:

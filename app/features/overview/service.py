@@ -10,11 +10,11 @@ from typing import Any
 from app.adapters.registry import HostState, RegistryClient
 from app.core.clock import Clock
 from app.core.jobs import JobFilter, JobRecord, JobStatus
-from app.core.web.languages import _, ngettext
+from app.core.web.languages import _, ngettext, told
 from app.features.backups import Backups
 from app.features.catalog import PLACE, Catalog, Known, Seen, group_of, problems_of, state_counts
 from app.features.catalog.schemas import ServiceRow, StackGroup
-from app.features.jobs import JobReads, job_row
+from app.features.jobs import JobReads, job_row, told_of_job
 from app.features.notifications import Failing, FailingChannel
 from app.features.overview.schemas import (
     Action,
@@ -154,7 +154,7 @@ def _groups(known: Known, rows: Sequence[ServiceRow]) -> list[StackGroup]:
 def _gone_wrong(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: datetime) -> list[Issue]:
     """Updates that failed or were taken back, while what they were for still stands; the newest of a service counts."""
     issues: list[Issue] = []
-    told: set[str] = set()
+    judged: set[str] = set()
     for job in recent:
         if job.type != "update" or not job.status.final or now - job.created_at > EVIDENCE_AGE:
             continue
@@ -162,9 +162,9 @@ def _gone_wrong(seen: Mapping[str, Seen], recent: Sequence[JobRecord], now: date
             continue
         for entry in job.summary.get("timeline", []):
             one = seen.get(service_id := str(entry.get("key")))
-            if one is None or one.record is None or service_id in told:
+            if one is None or one.record is None or service_id in judged:
                 continue
-            told.add(service_id)
+            judged.add(service_id)
             steps = {step.get("step"): step.get("status") for step in entry.get("steps", [])}
             if "bad" not in steps.values():
                 continue
@@ -209,7 +209,7 @@ def _failed(job: JobRecord, one: Seen, entry: Mapping[str, Any], *, left: bool) 
         key=f"failed-{service.id}",
         severity="bad",
         title=title,
-        detail=str(evidence.get("trigger") or entry.get("error") or _("The job says why.")),
+        detail=told_of_job(str(evidence.get("trigger") or entry.get("error") or "")) or _("The job says why."),
         remedy=_("It was not taken back. See what it logged, then correct it or recreate it from the old image.")
         if left
         else _("See what happened, put that right, and try again."),
@@ -266,7 +266,7 @@ def _failed_checks(seen: Mapping[str, Seen]) -> list[Issue]:
                 len(names),
                 names=", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
             ),
-            detail=error,
+            detail=told(error),
             remedy=_("What was known before still stands. Check the registry, its credentials, and the image names."),
             actions=[Action(label=_("Check again"), href="/checks", method="post", fields={"scope": "all"})],
         )
@@ -304,7 +304,7 @@ def _registry_reading(host: HostState, now: datetime) -> RegistryReading:
         quota_at=host.quota_at,
         resets_at=host.cooling_until if cooling else None,
         latency_ms=host.latency_ms,
-        error=host.last_error,
+        error=told(host.last_error) if host.last_error else None,
     )
 
 

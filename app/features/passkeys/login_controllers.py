@@ -20,7 +20,7 @@ from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Begun, Login
 from app.features.passkeys.page_schemas import LoginPage, LogoutPage, TouchPage
 from app.features.passkeys.passes import Passes
-from app.features.passkeys.rules import safe_next
+from app.features.passkeys.rules import device_text, safe_next
 from app.features.passkeys.sessions import Sessions
 
 AnyRequest = Request[Any, Any, Any]
@@ -151,7 +151,9 @@ async def logout_page(request: AnyRequest, pages: NamedDependency[Pages]) -> Res
     known = session_of(request)
     if known is None:
         return Redirect("/", status_code=303)
-    return await pages.show(request, LogoutPage(passkey=known.passkey, device=known.device), "passkeys/logout.html")
+    return await pages.show(
+        request, LogoutPage(passkey=known.passkey, device=device_text(known.device)), "passkeys/logout.html"
+    )
 
 
 @post("/logout", **FORM)

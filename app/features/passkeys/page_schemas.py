@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.core.web.schema import ApiModel, Maybe
 from app.features.passkeys.keys import Passkey
+from app.features.passkeys.rules import device_text
 from app.features.passkeys.sessions import Session
 from app.features.preferences import SectionLink
 
@@ -43,6 +44,7 @@ class SessionOut(ApiModel):
     def of(cls, session: Session, current: Session | None) -> SessionOut:
         """As it is told."""
         told = {name: getattr(session, name) for name in cls.model_fields if name != "current"}
+        told["device"] = device_text(session.device)
         return cls(**told, current=current is not None and current.id == session.id)
 
 

@@ -12,6 +12,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.core.errors import InvalidArgument
+from app.core.web.languages import N_
+from app.core.web.retelling import Retelling
 from app.settings import is_address
 
 NAME_LENGTH: Final = 64
@@ -101,11 +103,15 @@ def went_back(stored: int, told: int) -> bool:
 
 
 def device(agent: str) -> str:
-    """A browser in words: `Firefox on Linux`."""
+    """A browser in words, as they are kept: `Firefox on Linux`; `device_text` tells them to a reader."""
     text = agent[:400]
     browser = next((name for mark, name in _BROWSERS if mark in text), "")
     system = next((name for mark, name in _SYSTEMS if mark in text), "")
     return f"{browser or 'A browser'} on {system}" if system else browser or "An unknown browser"
+
+
+device_text = Retelling((N_("A browser"), N_("An unknown browser")), (N_("%(browser)s on %(system)s"),))
+"""What `device` found, in the reader's language."""
 
 
 def plain_name(text: str) -> str:

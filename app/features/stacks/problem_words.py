@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.core.web.languages import N_, _
+from app.core.web.languages import N_, _, told
 
 WORDS: Final = {
     "config_files_missing": N_("Its containers do not say which Compose files made them"),
@@ -25,5 +25,8 @@ def problem_text(reason: str, *, brief: bool = False) -> str:
     code, __, where = reason.partition(": ")
     words = WORDS.get(code)
     if words is None:
-        return reason
-    return _("%(problem)s: %(where)s", problem=words, where=where) if where and not brief else str(words)
+        return told(reason)
+    if brief or not where:
+        return str(words)
+    path, bracket, why = where.removesuffix(")").partition(" (")  # as compose_file_unreadable tells it
+    return _("%(problem)s: %(where)s", problem=words, where=f"{path} ({told(why)})" if bracket else told(where))
