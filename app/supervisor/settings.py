@@ -12,8 +12,10 @@ from pydantic import Field, ValidationError, field_validator
 from app.core.environment import EnvSettings
 from app.core.web.pass_key import NAME as KEY_NAME
 from app.core.web.pass_key import PassKey
+from app.core.web.passes import OPEN_PATH
 from app.settings import SettingsError, build_version
 
+_OF_DOCKREV = (OPEN_PATH, "/api/health")  # a proxy sends what lies below the base path to the supervisor
 _REPOSITORY = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::\d{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*", re.ASCII)
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,254}")
@@ -53,6 +55,8 @@ class SupervisorSettings(EnvSettings):
         plain = not any(character in path for character in "{}?#%\\ ") and path.isascii() and path.isprintable()
         if not path.startswith("/") or "//" in path or not plain or {".", ".."} & set(path.split("/")):
             raise ValueError("must be a plain path that begins with / and is more than that, like /supervisor")
+        if lost := [address for address in _OF_DOCKREV if f"{address}/".startswith(f"{path}/")]:
+            raise ValueError(f"must not be {path}: {lost[0]} is Dockrev's own address")
         return path
 
     @field_validator("target_image_repo")

@@ -278,7 +278,18 @@ def test_an_interrupted_operation_is_a_failed_one(tmp_path: Path, world: FakeWor
     [
         *(
             ("DOCKREV_SUPERVISOR_BASE_PATH", value)
-            for value in ("/", "supervisor", "//", "/a//b", "/a{x}", "/..", "/a b")
+            for value in (
+                "/",
+                "supervisor",
+                "//",
+                "/a//b",
+                "/a{x}",
+                "/..",
+                "/a b",
+                "/api",
+                "/self-upgrade/",
+                "/self-upgrade/open",
+            )
         ),
         *(("DOCKREV_SUPERVISOR_HTTP_ADDR", value) for value in ("50884", "x:y", "0.0.0.0:70000")),
         *(("DOCKREV_SUPERVISOR_TARGET_IMAGE_REPO", value) for value in ("a/b:1", "a/b@sha256:1", "A/b", "a b", "x:1")),
@@ -295,6 +306,17 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load_settings()
+
+
+def test_the_base_path_leaves_dockrev_the_addresses_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKREV_SUPERVISOR_BASE_PATH", "/self-upgrade")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value) == (
+        "DOCKREV_SUPERVISOR_BASE_PATH: must not be /self-upgrade: /self-upgrade/open is Dockrev's own address"
+    )
+    monkeypatch.setenv("DOCKREV_SUPERVISOR_BASE_PATH", "/self-upgrades")
+    assert load_settings().base_path == "/self-upgrades"
 
 
 def test_settings_that_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
