@@ -45,19 +45,8 @@
       if (node.nodeType !== Node.ELEMENT_NODE) continue;
       const bad = node.dataset.toast === "bad";
       if (dialog.open && bad) (dialog.querySelector("[data-messages]") ?? dialog.firstElementChild).append(node);
-      setTimeout(() => { if (!node.matches(":hover, :focus-within")) node.remove(); }, bad ? 20_000 : 6000);
+      if (!("stay" in node.dataset)) setTimeout(() => { if (!node.matches(":hover, :focus-within")) node.remove(); }, bad ? 20_000 : 6000);
     }
     while (toasts.children.length > 4) toasts.firstElementChild.remove();
   }).observe(toasts, { childList: true });
-
-  document.addEventListener("htmx:sendError", () => {
-    const note = document.createElement("div");
-    note.className = "toast";
-    note.setAttribute("role", "alert");
-    note.dataset.toast = "bad";
-    const text = document.createElement("div");
-    text.textContent = tr("Dockrev did not answer. Look at the jobs before you try again.");
-    note.append(text);
-    toasts.append(note);
-  });
 }

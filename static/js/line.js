@@ -1,5 +1,6 @@
 // One connection to `/events`, kept alive: own back-off with jitter, and a look at whether it still beats. Used by the
-// worker that listens for all tabs, and by a page that has to listen itself. `told` gets event, open, beat and lost.
+// worker that listens for all tabs, and by a page that has to listen itself. `told` gets event, open, beat, lost and out:
+// whoever may not listen any more is not asked again by itself.
 {
   const BACKOFF = [1, 2, 5, 10, 15]; // seconds, then stays at the last
   const SILENCE = 45_000; // the server sends `heartbeat` every 15 s; three missed ones mean a dead line
@@ -23,6 +24,17 @@
     retry() { if (!this.#closed && !this.#source) { clearTimeout(this.#timer); this.#connect(); } }
 
     sleep() { this.#drop(); clearTimeout(this.#timer); }
+    renew() { this.#drop(); this.retry(); }
+
+    // Refused, or led elsewhere to sign in: an EventSource tells neither from a server that is away.
+    static async out(url) {
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), 8000);
+      try {
+        const { status, type } = await fetch(url, { cache: "no-store", redirect: "manual", signal: stop.signal });
+        return type === "opaqueredirect" || status === 401 || status === 403;
+      } catch { return false; } finally { stop.abort(); }
+    }
 
     // The device was asleep, or the tab was: what looks like a connection may be none.
     wake() {
@@ -30,11 +42,16 @@
       this.retry();
     }
 
-    lost() {
+    async lost(refused) {
       if (this.#closed) return;
       const since = this.#heard;
       this.#drop();
       clearTimeout(this.#timer);
+      if (refused) {
+        const out = await DockrevLine.out(this.#url);
+        if (this.#source || this.#closed) return; // somebody was quicker
+        if (out) { this.#told.out?.(); return; }
+      }
       // not all browsers at once: a server that comes back is busy enough
       const wait = BACKOFF[Math.min(this.#tries, BACKOFF.length - 1)] * (0.75 + Math.random() / 2) * 1000;
       this.#tries += 1;
@@ -57,7 +74,7 @@
         this.#was = true;
         this.#told.open?.(first);
       };
-      source.onerror = () => this.lost();
+      source.onerror = () => this.lost(source.readyState === EventSource.CLOSED);
       source.addEventListener("bye", () => this.lost());
       source.addEventListener("heartbeat", (event) => { heard(event); this.#beats = true; this.#told.beat?.(); });
       for (const name of NAMES) source.addEventListener(name, (event) => { heard(event); this.#told.event(name, event.data, event.lastEventId); });

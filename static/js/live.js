@@ -1,16 +1,54 @@
 // What htmx's sse extension gets from htmx.createEventSource: a source that never reports CLOSED, has its own banner and
 // has the page read again after every gap. It listens through the worker that all tabs share (stream.js); the page of a
 // job has a line of its own beside it. Where a browser has no shared workers, a page has a line while it is looked at.
+// Whether a field holds something else than what came with the page.
+const typed = (el) => {
+  if (el instanceof HTMLInputElement) {
+    if (el.type === "hidden") return false;
+    return el.type === "checkbox" || el.type === "radio" ? el.checked !== el.defaultChecked : el.value !== el.defaultValue;
+  }
+  if (el instanceof HTMLTextAreaElement) return el.value !== el.defaultValue;
+  return el instanceof HTMLSelectElement && [...el.options].some((option) => option.selected !== option.defaultSelected);
+};
+// A copy of what base.html keeps for such moments.
+const stencil = (name) => document.getElementById(`live-${name}`).content.cloneNode(true);
 {
   const UNSEEN = 20_000; // a page nobody looks at lets go of its own line after that
   const MUTE = 75_000; // the worker says something every 15 s
+  const PAUSE = 30_000;
   const LATE = 3000; // the server tells what happened that long before somebody listened
   const WORKER = document.currentScript?.dataset.worker;
   const banner = () => document.getElementById("live-banner");
   const resync = () => document.body.dispatchEvent(new CustomEvent("live-resync"));
+  let gone = false, source = null;
+
+  // Signed out: the page stays, with what was typed on it, for which signing in happens in another tab.
+  const mark = () => {
+    if (!gone) return;
+    const kept = [...document.querySelectorAll(":is(#page, #dialog) :is(input, select, textarea)")].some(typed);
+    banner().querySelector("a").target = kept ? "_blank" : "";
+    banner().querySelector("[data-live=next]").hidden = !kept;
+  };
+  const out = () => {
+    if (gone || !banner()) return;
+    gone = true;
+    source?.stop();
+    banner().replaceChildren(stencil("out"));
+    mark();
+    document.getElementById("announce").textContent = banner().querySelector("span span").textContent;
+  };
+  const back = (was) => {
+    const place = banner();
+    if ((was || gone) && place?.firstElementChild) {
+      place.replaceChildren(stencil("back"));
+      setTimeout(() => { if (!place.querySelector("[data-live=next]")) place.replaceChildren(); }, 4000);
+    }
+    gone = false;
+    for (const note of document.querySelectorAll("[data-stay]")) note.remove();
+  };
 
   class LiveSource {
-    #address; #about = {}; #tab = null; #own = null; #listeners = new Map(); #open = false; #paused = false; #clock = 0; #heard = Date.now(); #unseen = 0; #closed = false;
+    #address; #about = {}; #tab = null; #own = null; #listeners = new Map(); #open = false; #paused = false; #clock = 0; #heard = Date.now(); #unseen = 0; #checked = 0; #closed = false;
     onopen = null;
     onerror = null;
 
@@ -21,13 +59,14 @@
         if (id) this.#about[kind] = id;
       }
       this.#join();
-      addEventListener("online", () => this.#wake());
+      addEventListener("online", () => this.wake());
+      addEventListener("focus", () => { if (gone) this.wake(); });
       addEventListener("offline", () => { this.#tab?.postMessage({ offline: true }); this.#own?.lost(); });
       addEventListener("pagehide", () => { this.#tab?.postMessage({ leave: true }); this.#own?.sleep(); });
       addEventListener("pageshow", ({ persisted }) => { if (persisted) this.#rejoin(); });
       document.addEventListener("visibilitychange", () => this.#look());
       setInterval(() => {
-        if (document.hidden || !this.#tab || Date.now() - this.#heard < MUTE) return;
+        if (document.hidden || gone || !this.#tab || Date.now() - this.#heard < MUTE) return;
         this.#alone(); // the worker has died
         resync();
       }, 15_000);
@@ -55,7 +94,7 @@
         this.#tab = worker.port;
       } catch { this.#alone(); return; }
       this.#tab.onmessage = ({ data }) => this.#hear(data);
-      this.#tab.postMessage({ join: performance.now() }); // this page cannot be older than that
+      this.#tab.postMessage({ join: performance.now(), lang }); // this page cannot be older than that
       if (this.#about.job) this.#listen(`/events?topics=job:${encodeURIComponent(this.#about.job)}`, { event: (name, data, id) => { if (name.startsWith("job_") || name === "job-changed") this.#tell(name, data, id); } });
     }
 
@@ -69,6 +108,7 @@
         event: (name, data, id) => this.#tell(name, data, id),
         open: (first) => this.#opened(first ? "first" : "again"),
         lost: (how) => this.#lost(how),
+        out,
       });
     }
 
@@ -82,6 +122,7 @@
       this.#heard = Date.now();
       if (message.open) this.#opened(message.open);
       else if (message.lost) this.#lost(message.lost);
+      else if (message.out) out();
       else if (message.event) this.#shared(message.event, message.data, message.id);
     }
 
@@ -103,14 +144,14 @@
       for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(event);
     }
 
-    #wake() {
+    wake() {
       this.#heard = Date.now();
       this.#tab?.postMessage({ wake: true });
       if (!document.hidden) this.#own?.wake();
     }
 
     #rejoin() {
-      this.#tab?.postMessage({ join: 0 });
+      this.#tab?.postMessage({ join: 0, lang });
       this.#own?.wake();
       resync(); // nobody knows what happened meanwhile
     }
@@ -118,15 +159,29 @@
     #look() {
       clearTimeout(this.#unseen);
       if (document.hidden) { this.#unseen = setTimeout(() => this.#own?.sleep(), UNSEEN); return; }
-      this.#wake();
+      this.wake();
       if (this.#open && !this.#paused) resync();
     }
 
     #opened(how) {
       this.#open = true;
-      if (how === "again" || this.#paused) this.#back();
+      if (how === "again" || this.#paused || gone) this.#back();
       else if (how === "first" && performance.now() > LATE) resync();
       if (how !== "still") this.onopen?.(new Event("open"));
+    }
+
+    stop() {
+      this.#open = false;
+      clearInterval(this.#clock);
+      offline(true);
+    }
+
+    // a request was refused or led away: let the line of all tabs find out, at its own pace
+    check() {
+      if (Date.now() - this.#checked < PAUSE) return;
+      this.#checked = Date.now();
+      this.#tab?.postMessage({ check: true });
+      this.#own?.renew();
     }
 
     #lost({ since, due, tries }) {
@@ -136,9 +191,9 @@
 
     #show(since, due) {
       const place = banner();
-      if (!place) return;
+      if (!place || gone) return;
       this.#paused = true;
-      if (!place.querySelector("[data-live=next]")) place.replaceChildren(document.getElementById("live-lost").content.cloneNode(true));
+      if (!place.querySelector("[data-live=next]")) place.replaceChildren(stencil("lost"));
       const slot = (name) => place.querySelector(`[data-live=${name}]`);
       slot("what").textContent = navigator.onLine ? tr("Live updates paused") : tr("You are offline");
       slot("since").textContent = new Date(since).toLocaleTimeString("en-GB");
@@ -157,11 +212,7 @@
       if (!navigator.onLine) return; // the worker may be quicker to know; `online` comes too
       clearInterval(this.#clock);
       offline(false);
-      const place = banner();
-      if (this.#paused && place?.firstElementChild) {
-        place.replaceChildren(document.getElementById("live-back").content.cloneNode(true));
-        setTimeout(() => { if (!place.querySelector("[data-live=next]")) place.replaceChildren(); }, 4000);
-      }
+      back(this.#paused);
       this.#paused = false;
       if (!document.hidden) this.#own?.retry();
       resync();
@@ -176,10 +227,25 @@
     }
   };
 
-  htmx.createEventSource = (url) => new LiveSource(url);
+  htmx.createEventSource = (url) => source = new LiveSource(url);
+  addEventListener("input", mark);
+  // refused, or a whole page where a part was asked for: that of a proxy at which to sign in
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { elt, xhr } = event.detail;
+    if (xhr.status !== 401 && !/^\s*<(!doctype|html)/i.test(xhr.response)) return;
+    event.preventDefault();
+    out();
+    source?.check();
+    if (elt.id !== "live") document.getElementById("toasts").append(stencil("refused"));
+  });
+  document.addEventListener("htmx:sendError", () => {
+    document.getElementById("toasts").append(stencil("silent"));
+    source?.check();
+  });
   // whatever a form of ours changed is shown at once, stream or no stream
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.successful && detail.requestConfig.verb !== "get") setTimeout(resync, 200);
+    if (detail.successful && gone) { if (source) source.wake(); else back(); }
   });
   // a background refresh that fails keeps what is shown; the banners say why
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {

@@ -1,13 +1,5 @@
 // How live content is exchanged: smallest change, nothing under the reader's hands moves.
 {
-  const dirty = (el) => {
-    if (el instanceof HTMLInputElement) {
-      if (el.type === "hidden") return false;
-      return el.type === "checkbox" || el.type === "radio" ? el.checked !== el.defaultChecked : el.value !== el.defaultValue;
-    }
-    if (el instanceof HTMLTextAreaElement) return el.value !== el.defaultValue;
-    return el instanceof HTMLSelectElement && [...el.options].some((option) => option.selected !== option.defaultSelected);
-  };
   const sign = (row) => [...row.querySelectorAll(".st, .pt > b")].map((el) => el.textContent).join("|");
   const changed = new Set();
 
@@ -20,7 +12,7 @@
       if (old.matches("[data-log] > ol")) return false; // lines come by themselves
       if (old.matches("[data-card-state], [data-push], [data-here], [data-asked], [data-install]")) return false; // told by the browser, or asked for
       if (old.matches("[data-logbar]") && fresh.querySelector("[data-following]")) return false; // in the reader's hands
-      if (dirty(old)) return false;
+      if (typed(old)) return false;
       if ("row" in old.dataset && sign(old) !== sign(fresh)) changed.add(old);
       return true;
     },
@@ -59,7 +51,7 @@
     }
     const count = after.filter((id) => !before.includes(id)).length;
     page.querySelector(".news")?.remove();
-    const news = document.getElementById("live-news").content.cloneNode(true);
+    const news = stencil("news");
     news.querySelector("[data-live=count]").textContent = count ? `${count} new` : "The order has changed";
     news.querySelector("[data-live=reload]").onclick = () => { waiting = "asked"; document.body.dispatchEvent(new CustomEvent("live-resync")); };
     list.before(news);

@@ -3,7 +3,7 @@
 {
   const KEEP = 120_000, MOST = 300;
   const tabs = new Set();
-  let line = null, lost = null, recent = [], begun = 0;
+  let line = null, lost = null, out = false, tongue = "", recent = [], begun = 0;
 
   const tell = (message) => { for (const tab of tabs) tab.postMessage(message); };
   const told = {
@@ -12,9 +12,10 @@
       recent = [...recent.filter((each) => message.at - each.at < KEEP), message].slice(-MOST);
       tell(message);
     },
-    open: (first) => { lost = null; tell({ open: first ? "first" : "again" }); },
+    open: (first) => { lost = null; out = false; tell({ open: first ? "first" : "again" }); },
     beat: () => tell({ beat: true }),
     lost: (how) => { lost = how; tell({ lost }); },
+    out: () => { lost = null; out = true; tell({ out }); },
   };
 
   const state = (tab) => {
@@ -22,15 +23,22 @@
     else if (line?.open) tab.postMessage({ open: "still" });
   };
 
-  const join = (tab, age) => {
+  const join = (tab, age, speaks) => {
     tabs.add(tab);
+    const other = tongue !== speaks;
+    tongue = speaks;
     if (!line) {
       begun = Date.now();
       recent = [];
       lost = null;
+      out = false;
       line = new DockrevLine("/events?topics=all", told);
       return;
     }
+    if (other) { // what was said in the language of before is not told again
+      recent = recent.filter(({ data }) => data.startsWith("{"));
+      line.renew();
+    } else if (out) line.retry(); // a page came in: somebody may have signed in
     state(tab);
     const since = Date.now() - age - 1000;
     const missing = recent.length >= MOST && recent[0].at > since;
@@ -47,10 +55,11 @@
 
   addEventListener("connect", ({ ports: [tab] }) => {
     tab.onmessage = ({ data }) => {
-      if (data.join !== undefined) join(tab, data.join);
+      if (data.join !== undefined) join(tab, data.join, data.lang);
       else if (data.leave) leave(tab);
       else if (data.wake) { line?.wake(); state(tab); }
       else if (data.retry) line?.retry();
+      else if (data.check) line?.renew();
       else if (data.offline) line?.lost();
     };
   });

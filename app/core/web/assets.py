@@ -8,6 +8,7 @@ ever, otherwise it is asked for again each time.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,7 @@ SCRIPTS: Final = (
 )
 WORKER: Final = ("js/line.js", "js/stream.js")
 BUNDLES: Final = {"app.css": SHEETS, "app.js": SCRIPTS, "stream.js": WORKER}
+OWN: Final = frozenset(part for part in (*SCRIPTS, *WORKER) if part.startswith("js/"))
 TYPES: Final = {
     ".css": "text/css",  # the framework adds the charset
     ".js": "text/javascript",
@@ -57,6 +59,9 @@ TYPES: Final = {
 }
 FOREVER: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"
+_FOR_PEOPLE: Final = re.compile(rb"^[ ]*//.*\n|^[ ]+", re.MULTILINE)
+"""Comments that have a line of their own, and what indents lines: nothing of it is sent. No text in a script has more
+than one line, a test sees to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,11 @@ class Assets:
             parts = BUNDLES.get(name, (name,))
             if not self._names.issuperset(parts):
                 raise FileNotFoundError(name)
-            content = b"\n".join((self._root / part).read_bytes() for part in parts)
+            content = b"\n".join(self._sent(part) for part in parts)
             self._read[name] = Asset(content, TYPES[Path(name).suffix], hashlib.sha256(content).hexdigest()[:8])
         return self._read[name]
+
+    def _sent(self, part: str) -> bytes:
+        """A file as it is sent: scripts of ours in a bundle without what is for people."""
+        content = (self._root / part).read_bytes()
+        return _FOR_PEOPLE.sub(b"", content) if part in OWN else content

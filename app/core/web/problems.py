@@ -45,7 +45,7 @@ def respond(request: AnyRequest, error: DockrevError, headers: dict[str, str] | 
     """The error in the shape this request understands; `status` is the error's own."""
     wanted, extra = shape(request), {**VARY, **(headers or {})}
     pages: Pages | None = request.app.state.get("pages")
-    if wanted == "json" or pages is None:
+    if wanted == "json" or pages is None or request.headers.get("accept") == "text/event-stream":  # led nowhere
         return Response(envelope(error), status_code=error.status, headers=extra, media_type="application/json")
     if isinstance(error, AuthRequired | StepUpRequired) and error.login:
         if wanted == "page":

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from app.core.web.assets import OWN as OWN_SCRIPTS
 from app.core.web.assets import SCRIPTS, SHEETS, WORKER, Assets
 from tests.unit.web.pages.cases import ROOT
 
@@ -60,6 +61,16 @@ def test_the_bundles_hold_everything_and_are_small() -> None:
     assert len(assets.get("app.css").content) + len(assets.get("app.js").content) < 150_000
     base = (ROOT / "templates/base.html").read_text()
     assert re.findall(r"asset\('([\w./]+\.(?:css|js))'\)", base) == ["app.css", "js/theme.js", "app.js", "stream.js"]
+
+
+def test_scripts_are_sent_without_what_is_for_people() -> None:
+    """Which is safe as long as no text in them has more than one line."""
+    sent = Assets(ROOT / "static").get("app.js").content.decode()
+    assert "What htmx's sse extension gets" not in sent and "\n  " not in sent.replace("\r", "")
+    assert "class LiveSource {\nstatic" in sent or "class LiveSource {\n#address" in sent
+    for name in OWN_SCRIPTS:
+        for number, line in enumerate((ROOT / "static" / name).read_text().splitlines(), 1):
+            assert line.count("`") % 2 == 0, f"{name}:{number} begins a text that goes on in the next line"
 
 
 def test_htmx_is_told_to_evaluate_nothing() -> None:
