@@ -80,11 +80,16 @@ def spoken_tag() -> str:
     return TAGS[_language.get()]
 
 
-def negotiate(cookie: str, accepted: str) -> str:
-    """What was chosen with the switch, else the most wanted of `Accept-Language` that there is, else English."""
+def gap() -> str:
+    """What stands between two sentences: a space, and in Chinese nothing."""
+    return "" if _language.get() == "zh" else " "
+
+
+def negotiate(cookie: str, accepted: str, otherwise: str = "en") -> str:
+    """What was chosen with the switch, else the most wanted of `Accept-Language` that there is, else `otherwise`."""
     if cookie in LANGUAGES:
         return cookie
-    best, weight = "en", 0.0
+    best, weight = otherwise, 0.0
     for part in accepted[:500].split(","):
         wanted, _, parameters = part.strip().partition(";")
         language = wanted.strip().lower().partition("-")[0]

@@ -22,6 +22,7 @@ from app.core.web.languages import (
     LANGUAGES,
     N_,
     _,
+    gap,
     gettext,
     known,
     ngettext,
@@ -174,7 +175,8 @@ def breakable(text: object, limit: int = 240) -> Markup:
 def sentence(text: str, limit: int = 600) -> str:
     """`text` cleaned, with a capital letter and a full stop."""
     cleaned = clean(text, limit).strip()
-    stop = "" if cleaned[-1:] in ".!?…。！？" else "。" if cleaned[-1:] > "\u2e7f" else "."
+    chinese = spoken() == "zh" and any(char > "\u2e7f" for char in cleaned)
+    stop = "" if cleaned[-1:] in ".!?…。！？" else "。" if chinese or cleaned[-1:] > "\u2e7f" else "."
     return cleaned[:1].upper() + cleaned[1:] + stop
 
 
@@ -277,8 +279,8 @@ def _speak(environment: Environment) -> None:
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(
         _=_marked(gettext), gettext=_marked(gettext), ngettext=_marked(ngettext), pgettext=_marked(pgettext),
-        npgettext=_marked(npgettext), N_=N_, known=known, languages=LANGUAGES, spoken=spoken, spoken_tag=spoken_tag,
-        script_texts=lambda: script_texts(spoken()),
+        npgettext=_marked(npgettext), N_=N_, gap=gap, known=known, languages=LANGUAGES, spoken=spoken,
+        spoken_tag=spoken_tag, script_texts=lambda: script_texts(spoken()),
     )  # fmt: skip
 
 
