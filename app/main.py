@@ -108,7 +108,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         ),
         logging_config=None,
     )
-    application.asgi_handler = Speaking(Heads(application.asgi_handler))
+    application.asgi_handler = Speaking(Heads(application.asgi_handler), settings.language)
     return application
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.core.environment import EnvSettings
 from app.core.web.auth import AuthPolicy, Network
+from app.core.web.languages import LANGUAGES
 from app.core.web.pass_key import NAME as KEY_NAME
 from app.core.web.pass_key import PassKey
 from app.core.web.presets import DEFAULT, PRESETS
@@ -152,6 +153,7 @@ class Settings(AccessSettings):
     docker_host: str | None = Field(default=None, validation_alias="DOCKER_HOST")
     compose_bin: str = "docker-compose"
     host_platform: str | None = None
+    language: str = "en"
     image_repo: str = "ghcr.io/ivanli-cn/dockrev"
     self_upgrade_url: str = "/supervisor/"
 
@@ -206,6 +208,13 @@ class Settings(AccessSettings):
         if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
             raise ValueError("must be an http or https URL")
         return value
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if (name := value.strip().lower()) not in LANGUAGES:
+            raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
+        return name
 
     @field_validator("passkeys_origin")
     @classmethod

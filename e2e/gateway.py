@@ -41,8 +41,8 @@ class Gateway:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
-        # A connection that was accepted in the last moment is not ours yet, and asyncio forgets to close its socket when
-        # it or the server is stopped before it is: nothing more is accepted, all becomes ours, then all is closed.
+        # A connection that was accepted in the last moment is not ours yet, and asyncio forgets to close its socket
+        # when the server is stopped before it is: nothing more is accepted, all becomes ours, then all is closed.
         for listening in server.sockets:
             self._loop.remove_reader(listening.fileno())
         self._loop.run_until_complete(asyncio.sleep(0.1))

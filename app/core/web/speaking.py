@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from litestar import Request, Response, post
@@ -14,7 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from app.core.errors import InvalidArgument
 from app.core.web.answers import came_from
 from app.core.web.forms import read_form
-from app.core.web.languages import COOKIE, LANGUAGES, negotiate, speak
+from app.core.web.languages import COOKIE, LANGUAGES, negotiate, speak, spoken
 from app.core.web.origin import refuse_other_sites
 from app.core.web.view import shape
 
@@ -23,23 +25,36 @@ A_YEAR: Final = 365 * 86400
 _SILENT: Final = ("/api/", "/static/", "/health", "/metrics")  # nothing that anybody reads as a page
 
 
-class Speaking:
-    """Sets the language around the application, so that refusals and streams speak it too."""
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """For what is written to somebody who asked for nothing, such as a message: `language` for as long as it lasts."""
+    before = spoken()
+    speak(language)
+    try:
+        yield
+    finally:
+        speak(before)
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Speaking:
+    """Sets the language around the application, so that refusals and streams speak it too. `otherwise` is for a browser
+    that asks for none there is."""
+
+    def __init__(self, app: ASGIApp, otherwise: str) -> None:
         self._app = app
+        self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
         if scope["type"] == ScopeType.HTTP:
-            speak("en" if scope["path"].startswith(_SILENT) else _wanted(Request(scope)))
+            speak("en" if scope["path"].startswith(_SILENT) else _wanted(Request(scope), self._otherwise))
         await self._app(scope, receive, send)
 
 
-def _wanted(request: Request[Any, Any, Any]) -> str:
+def _wanted(request: Request[Any, Any, Any], otherwise: str) -> str:
     if shape(request) == "json":
         return "en"
-    return negotiate(request.cookies.get(COOKIE, ""), request.headers.get("accept-language", ""))
+    return negotiate(request.cookies.get(COOKIE, ""), request.headers.get("accept-language", ""), otherwise)
 
 
 @post(ADDRESS, opt={"public": True}, include_in_schema=False, status_code=303)

@@ -42,6 +42,7 @@ __all__ = [
     "Notifications",
     "RepoAnomaly",
     "SettingsStore",
+    "Texts",
 ]
 
 PURGE_SECONDS: Final = 86400.0
@@ -55,7 +56,7 @@ def _setup(container: Container) -> None:
     origins = settings.push_allowed_origins
     devices = container.put(Devices, Devices(db, clock, origins))
     outbox = container.put(Outbox, Outbox(db, clock))
-    texts = container.put(Texts, Texts(lambda: container.get(Pages)))
+    texts = container.put(Texts, Texts(lambda: container.get(Pages), settings.language))
     pool = container.put(PushPool, PushPool())
     stacks = container.get(Stacks)
     waiting = Waiting(container.get(Versions), stacks)
@@ -79,7 +80,8 @@ def _setup(container: Container) -> None:
     sections = container.get(Sections)
     sections.add("notifications")
     answer_for_checks(container.get(ReadinessBoard), store)
-    container.put(NotificationPages, NotificationPages(store, devices, outbox, preferences, sections))
+    pages = NotificationPages(store, devices, outbox, preferences, sections, settings.language)
+    container.put(NotificationPages, pages)
     notifications = Notifications(
         db=db,
         jobs=jobs,

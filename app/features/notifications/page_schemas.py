@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.core.web.languages import _, pgettext, spoken
+from app.core.web.languages import LANGUAGES, TAGS, _, pgettext, spoken
 from app.core.web.schema import ApiModel
 from app.features.notifications.schemas import NotificationsOut
 from app.features.preferences import SectionLink
@@ -52,14 +52,25 @@ class DeviceOut(ApiModel):
 
 
 class NotificationsPage(ApiModel):
-    """The page."""
+    """The page; `language` is that of messages."""
 
     settings: NotificationsOut
     channels: list[ChannelOut]
     devices: list[DeviceOut]
     default_subject: str
+    language: str = "en"
     public_base_url: str | None = None
     sections: list[SectionLink] = []
+
+    @property
+    def language_name(self) -> str:
+        """`Deutsch`."""
+        return LANGUAGES[self.language]
+
+    @property
+    def language_tag(self) -> str:
+        """As an HTML `lang`."""
+        return TAGS[self.language]
 
     @property
     def on(self) -> list[ChannelOut]:

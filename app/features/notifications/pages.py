@@ -31,9 +31,16 @@ class NotificationPages:
     """Reads for the page."""
 
     def __init__(
-        self, settings: SettingsStore, devices: Devices, outbox: Outbox, preferences: Preferences, sections: Sections
+        self,
+        settings: SettingsStore,
+        devices: Devices,
+        outbox: Outbox,
+        preferences: Preferences,
+        sections: Sections,
+        language: str,
     ) -> None:
         self._sections = sections
+        self._language = language
         self._settings = settings
         self._devices = devices
         self._outbox = outbox
@@ -48,6 +55,7 @@ class NotificationPages:
             channels=[_channel(name, settings, last.get(name)) for name in CHANNELS],
             devices=[_device(device) for device in await self._devices.all()],
             default_subject=rules.DEFAULT_SUBJECT,
+            language=self._language,
             public_base_url=await self._preferences.public_base_url(),
             sections=self._sections.links(),
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from app.core.clock import rfc3339
 from app.core.jobs import JobRecord
+from app.core.web.languages import _, pgettext
 
 CHANNELS: Final = ("email", "webhook", "telegram", "webPush")
 MAX_LINKED: Final = 10
@@ -236,7 +237,8 @@ def push_body(payload: Mapping[str, Any]) -> str:
     human, debug = payload["human"], payload["debug"]
     lines = [human["summary"], human["detail"]]
     if payload["kind"] == "notification_test":
-        lines += [f"Requested channel: {debug['requestedChannel'] or 'all'}", f"Dockrev {debug['appVersion']}"]
+        channel = debug["requestedChannel"] or pgettext("channel", "all")
+        lines += [_("Requested channel: %(name)s", name=channel), f"Dockrev {debug['appVersion']}"]
     return "\n".join(line for line in lines if line)
 
 

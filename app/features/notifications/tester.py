@@ -55,7 +55,8 @@ class Tester:
         document = payload.test_message(message, channel, self._texts.test(message), origin)
         channels = (channel,) if channel else settings.channels
         event = f"test:{new_id('req')}"
-        outcomes = await asyncio.gather(*(self._one(event, each, document, settings) for each in channels))
+        with self._texts.speaking():
+            outcomes = await asyncio.gather(*(self._one(event, each, document, settings) for each in channels))
         self._bus.publish(EntitiesChanged("notifications"))
         return dict(zip(channels, outcomes, strict=True))
 

@@ -1,17 +1,21 @@
 """From facts to words, and from a document to what one channel shows: the sentences are in `templates/notifications`.
 
-Telegram and e-mail show identifiers and errors in code blocks, web push is prose, the webhook gets the document.
+They are told in the language that the owner chose for messages, whoever set them off. Telegram and e-mail show
+identifiers and errors in code blocks, web push is prose, the webhook gets the document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from app.adapters.notify import Message
 from app.core.jobs import JobRecord
+from app.core.web.languages import pgettext, plural
 from app.core.web.presentation import clean
+from app.core.web.speaking import speaking
 from app.features.notifications.payload import (
     MAX_ERROR,
     MAX_REPO_ERROR,
@@ -96,25 +100,39 @@ def _change(service: Mapping[str, str]) -> str:
     return transition(service["currentDisplayTag"], service["candidateDisplayTag"], service["currentTag"])
 
 
-class Texts:
-    """The templates, found when the first text is needed: their environment belongs to a room further up."""
+def _scope(scope: str) -> str:
+    """What a job is about whose services are gone."""
+    return {"all": pgettext("scope", "all"), "stack": pgettext("scope", "stack")}.get(scope, scope)
 
-    def __init__(self, renderer: Callable[[], Renderer]) -> None:
+
+class Texts:
+    """The templates, found when the first text is needed: their environment belongs to a room further up.
+
+    `retell` tells what jobs kept in English in the language that is spoken; the room of jobs puts it there.
+    """
+
+    def __init__(self, renderer: Callable[[], Renderer], language: str = "en") -> None:
         self._renderer = renderer
+        self._language = language
+        self.retell: Callable[[str], str] = str
+
+    def speaking(self) -> AbstractContextManager[None]:
+        """What is told inside is told in the language of messages."""
+        return speaking(self._language)
 
     def job(self, job: JobRecord, services: Sequence[ServiceFacts], error: str) -> Human:
         """Of a finished update or roll back."""
-        name = services[0].name if len(services) == 1 else f"{len(services)} services" if services else job.scope
         one = services[0] if len(services) == 1 else None
-        context = {
-            "type": job.type,
-            "status": job.status.value,
-            "name": name,
-            "from": one.current_display_tag if one else "",
-            "to": one.candidate_display_tag if one else "",
-            "error": cut(clean(error, _LONG), MAX_ERROR),
-        }
-        return self._human("job_finished", context)
+        with self.speaking():
+            context = {
+                "type": job.type,
+                "status": job.status.value,
+                "name": one.name if one else plural(len(services), "service") if services else _scope(job.scope),
+                "from": one.current_display_tag if one else "",
+                "to": one.candidate_display_tag if one else "",
+                "error": cut(clean(self.retell(error), _LONG), MAX_ERROR),
+            }
+            return self._human("job_finished", context)
 
     def new_versions(self, services: Sequence[ServiceFacts]) -> Human:
         """Of everything a check found."""
@@ -143,9 +161,10 @@ class Texts:
 
     def _human(self, template: str, context: Mapping[str, Any]) -> Human:
         file = f"notifications/text/{template}.txt"
-        title, summary, detail = (
-            self._renderer().block(file, name, **context).strip() for name in ("title", "summary", "detail")
-        )
+        with self.speaking():
+            title, summary, detail = (
+                self._renderer().block(file, name, **context).strip() for name in ("title", "summary", "detail")
+            )
         return Human(title, summary, detail)
 
     def message(self, delivery_id: str, channel: str, document: Mapping[str, Any]) -> Message:
@@ -153,8 +172,9 @@ class Texts:
         if channel in ("webhook", "webPush"):
             return Message(delivery_id, document["human"]["title"], "", document=document)
         content = content_of(document)
-        text = self._renderer().render("notifications/message/plain.txt", content=content).strip() + "\n"
+        with self.speaking():
+            text = self._renderer().render("notifications/message/plain.txt", content=content).strip() + "\n"
+            html = self._renderer().render(f"notifications/message/{channel}.html", content=content).strip()
         if channel == "telegram":
             text = f"{content.title}\n{text}"
-        html = self._renderer().render(f"notifications/message/{channel}.html", content=content).strip()
         return Message(delivery_id, content.title, text, html, document)
