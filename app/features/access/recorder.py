@@ -179,8 +179,8 @@ def _code(status: int) -> str:
 
 
 def _target(job: JobRecord) -> tuple[str, str | None]:
-    if job.service_id:
-        return "service", job.service_id
+    if job.service_id:  # of a job on GitHub this is the repository
+        return "repository" if job.type.startswith("github_packages_") else "service", job.service_id
     return ("stack", job.stack_id) if job.stack_id else ("all", None)
 
 

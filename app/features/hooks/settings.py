@@ -63,14 +63,17 @@ class HookSettings:
                 )
             row.enabled, row.callback_url, row.updated_at = enabled, url, now
             row.webhook_secret = row.webhook_secret or secrets.new_secret()
+            lists: dict[str, object] = {}  # of these it is only told that they are others than before
             if typed is not None:
+                stored = (await session.exec(select(GithubTargetRow.input))).all()
+                wanted = {target.key: (text, target) for text, target in typed}
+                lists["targets"] = {names.parse_target(text).key for text in stored} != wanted.keys() or None
                 await session.exec(delete(GithubTargetRow))
-                for text, target in {target.key: (text, target) for text, target in typed}.values():
+                for text, target in wanted.values():
                     await self._put_target(session, text, target, ())
             if tracked is not None:
-                await replace_all(session, tracked, now)
-            changed, facts = _settings(row), _facts(row)
-        facts |= {name: True for name, given in (("targets", typed), ("repos", tracked)) if given is not None}
+                lists["repos"] = await replace_all(session, tracked, now) or None
+            changed, facts = _settings(row), _facts(row) | lists
         changes.tell(before, facts, harmless=("enabled",))
         return changed
 

@@ -56,17 +56,21 @@ def merged(repos: Iterable[tuple[str, bool]]) -> dict[Name, bool]:
     return dict(found.values())
 
 
-async def replace_all(session: AsyncSession, wanted: dict[Name, bool], now: datetime) -> None:
-    """Inside the caller's transaction: track exactly these; what is known of a webhook stays."""
+async def replace_all(session: AsyncSession, wanted: dict[Name, bool], now: datetime) -> bool:
+    """Inside the caller's transaction: track exactly these; what is known of a webhook stays. True if any differs."""
+    differs = False
     keys = {"/".join(name).lower(): (name, selected) for name, selected in wanted.items()}
     for row in (await session.exec(select(GithubRepoRow))).all():
         found = keys.pop(f"{row.owner}/{row.repo}".lower(), None)
         if found is None:
             await session.delete(row)
+            differs = True
         elif row.selected != found[1]:
             row.selected, row.updated_at = found[1], now
+            differs = True
     for (owner, repo), selected in keys.values():
         session.add(GithubRepoRow(owner=owner, repo=repo, selected=selected, updated_at=now))
+    return differs or bool(keys)
 
 
 class TrackedRepos:
