@@ -156,7 +156,7 @@ def told(message: str) -> str:
 
 def _told(message: str, depth: int) -> str | None:
     found = retold(message, lambda text: (_told(text, depth - 1) if depth else None) or text)
-    if found is None and depth:
+    if found is None and depth and len(message) <= _LONGEST:
         for sign, joined in ((". ", TWO_SENTENCES), (": ", ABOUT)):
             first, _sign, rest = message.partition(sign)
             parts = [_told(part, depth - 1) for part in (first, rest)] if rest else []
