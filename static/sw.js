@@ -22,7 +22,16 @@ self.addEventListener("activate", (event) => event.waitUntil((async () => {
   for (const name of await caches.keys()) if (name.startsWith("dockrev-") && name !== SHELL) await caches.delete(name);
   await self.clients.claim();
 })()));
-self.addEventListener("message", (event) => { if (event.data === "SKIP_WAITING" || event.data?.type === "SKIP_WAITING") self.skipWaiting(); });
+self.addEventListener("message", (event) => {
+  if (event.data === "SKIP_WAITING" || event.data?.type === "SKIP_WAITING") self.skipWaiting();
+  if (event.data?.lang) event.waitUntil(speak(event.data.lang));
+});
+
+// Each page says its language: the page that is kept follows it. When it cannot be had, the one there is stays.
+const speak = async (lang) => {
+  const had = await (await caches.open(SHELL)).match(OFFLINE);
+  if (had && !(await had.text()).includes(`<html lang="${lang}"`)) await fill().catch(() => {});
+};
 
 const kept = async (request) => (await (await caches.open(SHELL)).match(request)) ?? Response.error();
 self.addEventListener("fetch", (event) => {

@@ -42,8 +42,8 @@
     clearTimeout(timer);
     part("tries").textContent = tr("Trying now.");
     try {
-      const answer = await fetch("/api/health", { cache: "no-store", signal: AbortSignal.timeout(5000) });
-      if (answer.ok || answer.status === 401 || answer.status === 403) { location.reload(); return; }
+      const answer = await fetch("/api/health", { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(5000) });
+      if (answer.ok || answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) { location.reload(); return; }
     } catch { /* not yet */ }
     const wait = WAITS[Math.min(tries, WAITS.length - 1)] * (0.75 + Math.random() / 2);
     tries = asked ? 0 : tries + 1;

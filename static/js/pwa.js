@@ -44,6 +44,7 @@
     const begin = async () => {
       try {
         const registration = await navigator.serviceWorker.register("/sw.js", { updateViaCache: "none" });
+        navigator.serviceWorker.ready.then(({ active }) => active.postMessage({ lang })); // of the offline page
         document.addEventListener("visibilitychange", () => {
           if (document.hidden || Date.now() - since < HOUR) return;
           since = Date.now();

@@ -135,6 +135,8 @@ async def test_a_script_gets_the_401_of_the_contract(home: tuple[Litestar, Movin
     }  # fmt: skip
     fragment = await visitor.http.get("/services", headers={**BROWSER, "HX-Request": "true"})
     assert fragment.status_code == 401 and fragment.headers["hx-redirect"] == "/login"
+    stream = await visitor.http.get("/events?topics=all", headers={**BROWSER, "Accept": "text/event-stream"})
+    assert stream.status_code == 401 and stream.json()["error"]["code"] == "auth_required", "it is led nowhere"
 
 
 async def test_this_machine_needs_a_passkey_once_there_is_one(home: tuple[Litestar, Moving]) -> None:
