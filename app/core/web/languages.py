@@ -7,6 +7,7 @@ jobs, in the log. A literal per cent sign in a text that is translated is writte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache
@@ -23,6 +24,7 @@ COOKIE: Final = "dockrev_lang"
 _FOLDER: Final = Path(__file__).parents[2] / "languages"
 _SCRIPTS: Final = "js\x04"  # how gettext joins a context and its text
 _ERRORS: Final = "error"  # the context of what `.ci/error_texts.py` finds
+_FIELD: Final = re.compile(r"\w+(\.\w+)+")  # as settings are called in the API
 _LONGEST: Final = 1000
 _DEPTH: Final = 3
 _language: ContextVar[str] = ContextVar("language", default="en")
@@ -162,6 +164,9 @@ def _told(message: str, depth: int) -> str | None:
             parts = [_told(part, depth - 1) for part in (first, rest)] if rest else []
             if any(parts):
                 return gettext(joined.message, told=parts[0] or first, hint=parts[1] or rest)
+        field, _space, rest = message.partition(" ")
+        if _FIELD.fullmatch(field) and (about := _told(rest, depth - 1)):
+            return f"{field} {about}"
     return found
 
 
