@@ -1,4 +1,4 @@
-"""What does not come with a page follows a switched language too: the pill of all tabs, the page for when it is away."""
+"""What does not come with a page follows a switched language too: the pill of all tabs and the offline page."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from app.core.clock import utc_now
 from app.core.errors import AuthRequired, StepUpRequired
 from app.core.web.auth import AuthPolicy, Identity
 from app.core.web.listening import holds_while
-from app.core.web.pass_key import NoKey, PassKey
+from app.core.web.pass_key import NoKey, PassKey, key_id
 from app.core.web.passes import (
     COOKIE,
     FRESH_SECONDS,
@@ -28,6 +28,7 @@ from app.core.web.passes import (
     renewed,
     sent_in,
     sign,
+    wants_touch,
 )
 from app.supervisor.state import Book
 
@@ -41,7 +42,8 @@ def _seconds() -> float:
 
 
 class Door:
-    """`key` is None where passkeys are off: then there are no passes and forward auth alone decides.
+    """`key` is None where passkeys are off: then there are no passes and forward auth alone decides. `step_up` is what
+    is set here; a pass says what Dockrev asks for, and the stricter of both counts.
 
     With passkeys on nobody is let in without a name, this machine neither.
     """
@@ -80,10 +82,10 @@ class Door:
         try:
             identity = self.policy.identify(request)
         except AuthRequired as error:
-            raise self._with_remedy(error, trouble) from error
+            raise await self._with_remedy(error, trouble) from error
         if identity.matched_by == "anonymous_dev":
             refusal = self.policy.refusal("identity_missing", "open the supervisor from Dockrev")
-            raise self._with_remedy(refusal, trouble)
+            raise await self._with_remedy(refusal, trouble)
         return identity
 
     async def _stands(self, sent: str) -> bool:
@@ -101,12 +103,12 @@ class Door:
         For going `back`, that with which the operation was begun counts too: Dockrev, which asks, may be gone.
         """
         known = known_pass(request)
-        if not self._step_up or known is None:
+        if known is None:
             return
         since = self._now() - FRESH_SECONDS
         if back and book.op_id:
             since = min(since, book.started_at.timestamp() - FRESH_SECONDS)
-        if known.touch_at > since:
+        if not wants_touch(known, since, here=self._step_up):
             return
         error = StepUpRequired(
             "this needs a touch of a passkey",
@@ -152,12 +154,21 @@ class Door:
                 cause=str(error),
             )
 
+    def _key_id(self) -> str | None:
+        assert self._key is not None
+        try:
+            return key_id(self._key.read())
+        except NoKey:
+            return None
+
     async def _read(self, text: str) -> Pass:
         assert self._key is not None
         return read(text, await asyncio.to_thread(self._key.read), self._now())
 
-    def _with_remedy(self, error: AuthRequired, trouble: str) -> AuthRequired:
+    async def _with_remedy(self, error: AuthRequired, trouble: str) -> AuthRequired:
+        """The way to a pass; and which key is read here, so that Dockrev can tell whether it is its own."""
         error.details["pass"] = trouble
+        error.details["keyId"] = await asyncio.to_thread(self._key_id)
         error.login = OPEN_PATH
         return error
 

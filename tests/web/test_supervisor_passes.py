@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from app.core.web.auth import AuthPolicy
 from app.core.web.listening import question_of
-from app.core.web.pass_key import NoKey, PassKey
+from app.core.web.pass_key import NoKey, PassKey, key_id
 from app.core.web.passes import LIFETIME, LONGEST, RENEWED_AFTER, BadPass, Pass, read, sign
 from app.supervisor.main import create_supervisor
 from app.supervisor.settings import SupervisorSettings
@@ -100,7 +100,7 @@ def test_forged_truncated_old_and_foreign_passes_open_nothing(rig: Rig, caplog: 
     other = sign(read(good, rig.key.read(), now), b"x" * 32)
     assert rig.why_not(other) == "refused"
     assert rig.why_not(rig.a_pass(aud="dockrev")) == "refused"
-    assert rig.why_not(rig.a_pass(v=2)) == "refused"
+    assert rig.why_not(rig.a_pass(v=1)) == "refused"
     assert rig.why_not(rig.a_pass(exp=now + LONGEST + 60)) == "refused"
     assert rig.why_not(rig.a_pass(iat=now + 600, exp=now + 700, touch_at=now)) == "refused"
     assert rig.why_not(rig.a_pass(iat=now - LIFETIME, exp=now - 1, touch_at=0)) == "expired"
@@ -262,6 +262,28 @@ def test_apply_wants_a_touch_and_a_dry_run_does_not(strict: Rig) -> None:
     assert finished(strict.http)["state"] == "succeeded"
 
 
+def test_what_dockrev_asks_for_counts_where_the_supervisor_is_set_otherwise(rig: Rig) -> None:
+    """The pass says it, signed; a laxer setting of the supervisor changes nothing."""
+    now = int(time.time())
+    mine = {"Cookie": f"{NAME}={rig.a_pass(step_up=True, touch_at=now - 301)}"}
+    refused = rig.http.post(HERE, json=BODY, headers=mine)
+    assert error_of(refused)[:2] == (403, "forbidden") and reason(refused) == "step_up_required"
+    assert rig.world.calls == []
+    body, _, mac = rig.a_pass(step_up=True, touch_at=now - 301).partition(".")
+    laxer = rig.a_pass(step_up=False, touch_at=now - 301).partition(".")[0]
+    assert laxer != body and rig.why_not(f"{laxer}.{mac}") == "refused", "nobody changes it on the way"
+    fresh = {"Cookie": f"{NAME}={rig.a_pass(step_up=True, touch_at=now)}"}
+    assert rig.http.post(HERE, json=BODY, headers=fresh).status_code == 200
+
+
+def test_who_is_not_let_in_is_told_which_key_is_read(rig: Rig) -> None:
+    assert rig.ask().json()["error"]["details"]["keyId"] is None
+    key = rig.key.take()
+    assert rig.ask().json()["error"]["details"]["keyId"] == key_id(key)
+    rig.key.path.chmod(0o644)
+    assert rig.ask().json()["error"]["details"]["keyId"] is None, "a key that is not used"
+
+
 def test_the_touch_of_an_upgrade_is_enough_to_take_it_back(strict: Rig) -> None:
     """Dockrev, which asks for touches, may be what the upgrade broke."""
     began = int(time.time())
@@ -309,6 +331,7 @@ async def test_whoever_is_signed_in_is_led_there_with_a_pass(tmp_path: Path) -> 
         now = moving.wall.timestamp()
         known = read(given(answer), key.read(), now)
         assert (known.who, known.iat, known.exp, known.touch_at) == ("owner", now, now + LIFETIME, now)
+        assert known.step_up is False
         page = await visitor.http.get("/settings", headers=BROWSER)
         assert 'href="/self-upgrade/open"' in page.text and 'href="/supervisor/"' not in page.text
 
@@ -392,7 +415,7 @@ async def test_a_touch_is_asked_for_and_told_in_the_pass(tmp_path: Path) -> None
         await visitor.enrol(device)
         moving.on(minutes=6)
         plain = read(given(await visitor.http.get("/self-upgrade/open")), key.read(), moving.wall.timestamp())
-        assert plain.touch_at == moving.wall.timestamp() - 360
+        assert plain.touch_at == moving.wall.timestamp() - 360 and plain.step_up is True
         led = await visitor.http.get("/self-upgrade/open?touch=1&tag=0.2.0", headers=BROWSER)
         assert led.headers["location"] == "/login/touch?next=/self-upgrade/open%3Ftouch%3D1%26tag%3D0.2.0"
         assert "set-cookie" not in led.headers or "dockrev_pass" not in led.headers["set-cookie"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -12,6 +13,11 @@ from typing import Final
 LENGTH: Final = 32
 NAME: Final = Path("passes") / "supervisor.key"
 """Where it lies when nothing else is set, from Dockrev's data folder."""
+
+
+def key_id(key: bytes) -> str:
+    """What a key is called: two who name the same have the same, and nobody learns anything of it."""
+    return hashlib.sha256(b"dockrev key of passes\0" + key).hexdigest()[:8]
 
 
 class NoKey(Exception):
@@ -49,8 +55,8 @@ class PassKey:
         """The key, made when there is none that works; of two at once both get the first. Raises NoKey."""
         try:
             return self.read()
-        except NoKey:
-            there = self.path.is_symlink() or self.path.exists()
+        except NoKey as error:  # asked again whether it is there, the answer may be another one's new key
+            there = not isinstance(error.__cause__, FileNotFoundError)
         try:
             self._write(instead=there)
         except OSError as error:

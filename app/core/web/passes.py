@@ -1,7 +1,8 @@
 """A pass: what Dockrev hands to a browser so that the supervisor, which has no database, knows who comes.
 
 A cookie of JSON and its HMAC-SHA256 under a key that both processes read from a file (`pass_key`). It says who, since
-when, until when, and when that one last touched a passkey. Pure, but for the names of its cookie.
+when, until when, when that one last touched a passkey, and whether Dockrev asks for a touch before what can break much:
+then the supervisor asks too, whatever is set there. Pure, but for the names of its cookie.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FRESH_SECONDS: Final = 300
 SKEW: Final = 60
 MAX_LENGTH: Final = 1536
 WHO_LENGTH: Final = 60
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NUMBERS: Final = ("iat", "exp", "touch_at")
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{16,1400}\.[A-Za-z0-9_-]{43}", re.ASCII)
 _CONTEXT: Final = b"dockrev pass\0"
@@ -47,13 +48,15 @@ class BadPass(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Times are seconds since 1970; `touch_at` 0 is never. `sid` is the session that it was made in."""
+    """Times are seconds since 1970; `touch_at` 0 is never. `sid` is the session that it was made in, `step_up` what
+    Dockrev itself asks for."""
 
     who: str
     sid: str
     iat: int
     exp: int
     touch_at: int = 0
+    step_up: bool = False
     aud: str = AUDIENCE
     v: int = _VERSION
 
@@ -78,6 +81,11 @@ def read(text: str, key: bytes, now: float) -> Pass:
     if known.exp <= now:
         raise BadPass("expired")
     return known
+
+
+def wants_touch(known: Pass, since: float, *, here: bool) -> bool:
+    """Whether a touch after `since` is wanting where Dockrev or the supervisor (`here`) asks for one."""
+    return (known.step_up or here) and known.touch_at <= since
 
 
 def renewed(known: Pass, now: float) -> Pass | None:
@@ -115,7 +123,8 @@ def _parsed(body: str) -> Pass:
     if not isinstance(document, dict) or set(document) != set(Pass.__dataclass_fields__):
         raise BadPass("refused")
     texts, numbers = (document["who"], document["sid"], document["aud"]), [document[n] for n in ("v", *_NUMBERS)]
-    if not all(_is_text(text) for text in texts) or not all(type(number) is int for number in numbers):
+    whole = all(_is_text(text) for text in texts) and all(type(number) is int for number in numbers)
+    if not whole or type(document["step_up"]) is not bool:
         raise BadPass("refused")
     known = Pass(**document)
     if known.v != _VERSION or _b64(_canonical(known)) != body:

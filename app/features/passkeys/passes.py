@@ -48,6 +48,7 @@ class Passes:
             iat=now,
             exp=min(now + LIFETIME, int(known.ends_at.timestamp())),
             touch_at=0 if age is None else int(now - age),
+            step_up=self._touches.wanted,
         )
         try:
             text = sign(made, await asyncio.to_thread(self._key.take))

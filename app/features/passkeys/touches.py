@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
 
 from app.core.errors import StepUpRequired
+from app.core.web.passes import FRESH_SECONDS
 from app.features.passkeys.door import AnyConnection, login_address
 from app.features.passkeys.sessions import LIMIT, Session
-
-FRESH_SECONDS: Final = 300.0
 
 
 class Touches:
@@ -20,6 +18,11 @@ class Touches:
         self._monotonic = monotonic
         self._wanted = wanted
         self._at: OrderedDict[str, float] = OrderedDict()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is asked for here; passes tell the supervisor."""
+        return self._wanted
 
     def note(self, session_id: str) -> None:
         """A passkey was touched in this session just now."""

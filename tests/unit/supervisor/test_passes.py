@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.web import passes
-from app.core.web.pass_key import NoKey, PassKey
+from app.core.web.pass_key import NoKey, PassKey, key_id
 from app.core.web.passes import BadPass, Pass, read, renewed, sent_in, sign
 
 KEY, NOW = b"k" * 32, 1_800_000_000
@@ -65,10 +65,11 @@ def test_noise_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2}, {"v": True}, {"v": "1"}, {"v": None}, {"aud": "dockrev"}, {"aud": ""}, {"who": ""}, {"who": "a\nb"},
+        {"v": 1}, {"v": 3}, {"v": True}, {"v": "1"}, {"v": None}, {"aud": "dockrev"}, {"aud": ""}, {"who": ""}, {"who": "a\nb"},
         {"who": 7}, {"who": "a" * 61}, {"sid": None}, {"iat": True}, {"iat": float(NOW)}, {"iat": "1"}, {"iat": 0},
         {"iat": -1}, {"iat": NOW + 61, "exp": NOW + 999}, {"exp": NOW + passes.LONGEST + 1}, {"exp": NOW},
         {"exp": 10**30}, {"touch_at": -1}, {"touch_at": NOW + 61}, {"touch_at": None}, {"more": 1},
+        {"step_up": None}, {"step_up": 0}, {"step_up": 1}, {"step_up": "true"},
     ],
 )  # fmt: skip
 def test_a_good_signature_under_something_odd_is_refused(change: dict[str, Any]) -> None:
@@ -106,6 +107,18 @@ def test_it_ends_and_is_renewed_but_not_for_ever() -> None:
     assert renewed(replace(GOOD, exp=NOW + 3600), NOW + 3000) is None, "its session is over soon"
 
 
+@pytest.mark.parametrize(("asked", "here"), [(True, True), (True, False), (False, True)])
+def test_a_touch_is_wanted_where_either_asks_for_one(asked: bool, here: bool) -> None:
+    known = read(sign(replace(GOOD, step_up=asked, touch_at=NOW - 300), KEY), KEY, NOW)
+    assert known.step_up is asked
+    assert passes.wants_touch(known, NOW - 300, here=here)
+    assert not passes.wants_touch(known, NOW - 301, here=here)
+    assert passes.wants_touch(replace(known, touch_at=0), 0, here=here), "never is never"
+    assert not passes.wants_touch(replace(known, step_up=False, touch_at=0), NOW, here=False)
+    longer = renewed(known, NOW + passes.RENEWED_AFTER)
+    assert longer is not None and longer.step_up is asked, "what is renewed asks for no less"
+
+
 class Asking:
     """A request with these headers."""
 
@@ -131,6 +144,11 @@ def test_the_cookie_is_found_once_or_not_at_all() -> None:
 
 
 # ---- the key
+
+
+def test_a_key_has_a_name_that_tells_nothing_of_it() -> None:
+    assert key_id(KEY) == key_id(bytes(KEY)) != key_id(b"x" * 32)
+    assert len(key_id(KEY)) == 8 and key_id(KEY) not in (KEY.hex()[:8], hashlib.sha256(KEY).hexdigest()[:8])
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
