@@ -125,6 +125,11 @@ def test_a_new_sentence_without_a_translation_is_told(tmp_path: Path) -> None:
             "name：最多 60 个字符",
         ),
         (
+            "backup.baseDir must be one of 10/30/60/300",
+            "backup.baseDir muss 10/30/60/300 sein",
+            "backup.baseDir 必须是 10/30/60/300 之一",
+        ),
+        (
             "rebase: Value error, must be true or false",
             "rebase: muss true oder false sein",
             "rebase：必须是 true 或 false",
