@@ -150,6 +150,10 @@ class Outside:
         """Start again what was stopped."""
         await self._engine.start(id)
 
+    async def remove(self, id: str) -> None:
+        """Without force: one that runs after all is refused."""
+        await self._engine.remove(id)
+
     async def tag(self, image_id: str, ref: str) -> None:
         """Give an image its name back."""
         await self._engine.tag(image_id, ref)
@@ -249,6 +253,7 @@ def _container(detail: ContainerDetail) -> Container:
         addresses=("127.0.0.1",) if detail.network_mode == "host" else ips,
         mounts=tuple(mount.destination for mount in detail.mounts if mount.type in ("volume", "bind")),
         one_off=labels.get(f"{LABEL}.oneoff", "").lower() == "true",
+        never_ran=detail.state == "created",
     )
 
 

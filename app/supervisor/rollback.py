@@ -58,7 +58,18 @@ class Rollback:
         if not container.running:
             await self._world.start(container.id)
         await self._ledger.note("INFO", f"the container of before, {container.short}, was never replaced")
+        await self._clear_half_made(recovery)
         return True
+
+    async def _clear_half_made(self, recovery: Recovery) -> None:
+        """Compose makes the new container before it removes the old one; killed in between, it leaves both."""
+        try:
+            for each in await self._world.service(recovery.project, recovery.service):
+                if each.never_ran and each.id != recovery.container_id:
+                    await self._world.remove(each.id)
+                    await self._ledger.note("INFO", f"removed {each.name}, which was made and never started")
+        except DockrevError as error:  # Dockrev runs: what lies beside it is no reason to fail
+            await self._ledger.note("WARN", f"a container that was made and never started is left: {error.message}")
 
     async def _name_again(self, recovery: Recovery, ref: str) -> None:
         """An image without a digest exists here only, and its name may have moved on to the new one."""

@@ -35,6 +35,8 @@ class Container:
     addresses: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     one_off: bool = False
+    never_ran: bool = False
+    """Made and not started: what a Compose that was killed leaves behind."""
 
     @property
     def short(self) -> str:
@@ -147,6 +149,9 @@ class World(Protocol):
 
     async def start(self, id: str) -> None:
         """Start a stopped container as it is."""
+
+    async def remove(self, id: str) -> None:
+        """Remove a container that does not run."""
 
     async def tag(self, image_id: str, ref: str) -> None:
         """Give a local image a name."""

@@ -163,6 +163,11 @@ class FakeWorld:
         self._did("start")
         self._set(id, running=True)
 
+    async def remove(self, id: str) -> None:
+        self._did("remove")
+        assert not next(each for each in self.containers if each.id == id).running
+        self.containers = [each for each in self.containers if each.id != id]
+
     def _set(self, id: str, **changes: object) -> None:
         self.containers = [replace(c, **changes) if c.id == id else c for c in self.containers]  # type: ignore[arg-type]
 

@@ -253,6 +253,24 @@ async def test_killed_at_every_moment_it_tells_the_truth_and_goes_back(tmp_path:
         assert note_in(then.files[DATABASE]) == "first"
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_a_killed_compose_made_and_did_not_start_is_removed(tmp_path: Path, *, refused: bool) -> None:
+    """The way back of an apply that was killed between the new container and the end of the old one."""
+    world = FakeWorld(registry=published("0.2.0"), fails={"up", *(("remove",) if refused else ())})
+    supervisor = supervisor_of(tmp_path, world)
+    assert (await run(supervisor, "latest", back=False)).state == "failed"
+    half = replace(dockrev("0.2.0", id="c" * 64), name="cccc_house-dockrev-1", running=False, never_ran=True)
+    other = replace(half, id="d" * 64, service="neighbour")
+    stopped = replace(dockrev("0.0.9", id="e" * 64), running=False)
+    world.containers += [half, other, stopped]
+    await supervisor.roll_back(supervisor.book.op_id, "tester")
+    await supervisor.finished()
+    assert (supervisor.book.state, world.version) == ("rolled_back", "0.1.0"), log_of(supervisor.book)
+    assert (half in world.containers) is refused and {other, stopped} <= set(world.containers)
+    told = "never started is left" if refused else "removed cccc_house-dockrev-1"
+    assert told in log_of(supervisor.book)
+
+
 async def test_thirty_operations_are_kept(tmp_path: Path) -> None:
     world = FakeWorld(registry=published("0.2.0"))
     supervisor = supervisor_of(tmp_path, world)
