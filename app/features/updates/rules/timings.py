@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
 from typing import Any, Final
 
 NEWEST: Final = 5
@@ -29,6 +28,8 @@ def away(summaries: Iterable[Mapping[str, Any]], service_id: str) -> Away | None
         found.append(seconds)
         if len(found) == NEWEST:
             break
+    from statistics import median  # heavy and rare
+
     return Away(round(median(found), 1), len(found)) if found else None
 
 
