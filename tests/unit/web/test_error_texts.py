@@ -18,7 +18,7 @@ import pytest
 from app.core.errors import InvalidArgument, NotFound
 from app.core.web.languages import known, speak, told
 from app.core.web.problems import envelope
-from tests.unit.web.pages.cases import environment
+from tests.unit.web.pages.cases import CASES, environment
 
 ROOT = Path(__file__).resolve().parents[3]
 ENGINE = "The Docker engine at unix:///run/x.sock cannot be reached: "
@@ -191,3 +191,11 @@ def test_every_error_of_the_application_that_is_no_exemption_has_its_texts(reade
     for language in ("de", "zh"):
         speak(language)
         assert not [text for text in said if known(text) is None]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_chinese_sentences_follow_each_other_without_a_space(name: str) -> None:
+    speak("zh")
+    shown = CASES[name].render(environment())
+    inline = r"(?:</?(?:b|code|span|small|a|time)\b[^>]*>)*"
+    assert not re.findall(rf"[^>]{{0,20}}[。！？；]{inline} {inline}[\u4e00-\u9fff].{{0,20}}", shown)
