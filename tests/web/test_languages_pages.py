@@ -29,7 +29,9 @@ ADDRESSES = [
     f"/services/{STACK}/{WEB}/ignores/preview?kind=prefix&value=1",
     f"/services/{STACK}/{WEB}/ignores/preview?kind=semver&value=x", f"/stacks/{STACK}", "/version-inference",
     "/updates/new?scope=all", f"/updates/new?scope=service&serviceId={WEB}",
-    f"/updates/new?scope=service&serviceId={APP}",
+    f"/updates/new?scope=service&serviceId={APP}", "/deploy-check", "/settings", "/settings/audit", "/queue",
+    "/settings/ghcr-webhooks", "/settings/ghcr-webhooks/add?input=%24", "/settings/webhook-secrets",
+    "/queue/ghcr-webhooks", "/queue/ghcr-webhook-inbox", "/reference",
 ]  # fmt: skip
 SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-l")
 VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr", "use"}
