@@ -29,10 +29,10 @@ def published(*versions: str, **changes: Any) -> dict[str, Any]:
     return {**found, f"{REPO}:latest": image_of(versions[-1], **changes)}
 
 
-def supervisor_of(folder: Path, world: FakeWorld, **settings: Any) -> Supervisor:
+def supervisor_of(folder: Path, world: FakeWorld, *, pace: Pace = QUICK, **settings: Any) -> Supervisor:
     """A supervisor whose state lies in `folder`."""
     made = SupervisorSettings(state_path=folder / "self-upgrade.json", **settings)
-    return Supervisor(made, Ledger(made.state_path, REPO, redact), lambda: world, pace=QUICK)
+    return Supervisor(made, Ledger(made.state_path, REPO, redact), lambda: world, pace=pace)
 
 
 async def run(

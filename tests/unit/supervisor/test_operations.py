@@ -24,7 +24,7 @@ from tests.unit.supervisor.fake_world import (
     image_of,
     note_in,
 )
-from tests.unit.supervisor.house import log_of, published, run, supervisor_of
+from tests.unit.supervisor.house import QUICK, log_of, published, run, supervisor_of
 
 
 async def test_a_dry_run_pulls_and_stops_there(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ async def test_an_engine_that_is_away_for_a_moment_is_no_reason_to_go_back(tmp_p
         return list(await world.found(project, service))  # type: ignore[attr-defined]
 
     world.up = up_and_away  # type: ignore[method-assign]
-    book = await run(supervisor_of(tmp_path, world), "latest")
+    book = await run(supervisor_of(tmp_path, world, pace=replace(QUICK, health=30)), "latest")
     assert looks >= 9
     assert book.state == "succeeded", log_of(book)
     assert [check.verdict for check in book.preflight if check.name == "disk"] == ["warn"], (
