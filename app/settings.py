@@ -47,7 +47,7 @@ def build_version() -> str:
 
 
 class AccessSettings(EnvSettings):
-    """What Dockrev and its supervisor share: who may come in, registry logins, the log. Blank counts as unset."""
+    """What Dockrev and its supervisor share: who may come in, registry logins, language, log. Blank counts as unset."""
 
     env_prefix = "DOCKREV_"
 
@@ -66,7 +66,15 @@ class AccessSettings(EnvSettings):
     passkeys: bool = False
     passkeys_step_up: bool = False
     pass_key_path: Path | None = None
+    language: str = "en"
     log_level: str = "INFO"
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if (name := value.strip().lower()) not in LANGUAGES:
+            raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
+        return name
 
     @field_validator("auth_allow_anonymous_in_dev", mode="before")
     @classmethod
@@ -153,7 +161,6 @@ class Settings(AccessSettings):
     docker_host: str | None = Field(default=None, validation_alias="DOCKER_HOST")
     compose_bin: str = "docker-compose"
     host_platform: str | None = None
-    language: str = "en"
     image_repo: str = "ghcr.io/ivanli-cn/dockrev"
     self_upgrade_url: str = "/supervisor/"
 
@@ -208,13 +215,6 @@ class Settings(AccessSettings):
         if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
             raise ValueError("must be an http or https URL")
         return value
-
-    @field_validator("language")
-    @classmethod
-    def _known_language(cls, value: str) -> str:
-        if (name := value.strip().lower()) not in LANGUAGES:
-            raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
-        return name
 
     @field_validator("passkeys_origin")
     @classmethod

@@ -60,16 +60,17 @@ class Catalogue(GNUTranslations):
 
 
 @cache
-def _load(language: str) -> Catalogue:
-    with (_FOLDER / f"{language}.mo").open("rb") as file:
+def _load(language: str, catalogue: str = "") -> Catalogue:
+    with (_FOLDER / f"{catalogue}{language}.mo").open("rb") as file:
         return Catalogue(file)
 
 
-def speak(language: str) -> None:
-    """Set the language of what runs in this context from here on; one that is not known is English."""
+def speak(language: str, catalogue: str = "") -> None:
+    """Set the language of what runs in this context from here on; one that is not known is English. `catalogue` is what
+    the files of a process with a smaller one begin with."""
     known = language if language in LANGUAGES else "en"
     _language.set(known)
-    _texts.set(None if known == "en" else _load(known))
+    _texts.set(None if known == "en" else _load(known, catalogue))
 
 
 def spoken() -> str:
@@ -222,6 +223,6 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 @cache
-def script_texts(language: str) -> dict[str, str]:
+def script_texts(language: str, catalogue: str = "") -> dict[str, str]:
     """What scripts say, by its English; nothing for English itself."""
-    return {} if language == "en" else _load(language).scripts()
+    return {} if language == "en" else _load(language, catalogue).scripts()
