@@ -27,13 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-LONGEST = ("test_fuzz",)
+LONGEST = (
+    *("test_fuzz", "test_notifications_api", "test_pages", "test_passkeys", "test_audit"),
+    *("test_home_assistant", "test_crash", "test_updates", "test_image", "test_deploy", "test_supervisor"),
+    *("test_socket_proxy", "test_compose", "test_supervisor_image", "test_updates_batch", "test_self_upgrade"),
+)
 """Files that begin first: one that a process begins last leaves the others without work for as long as it takes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, the rest as it was."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
