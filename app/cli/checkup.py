@@ -219,12 +219,25 @@ class Checkup:
         if not self._settings.passkeys:
             return Finding("passes", "ok", "off; DOCKREV_PASSKEYS would open the supervisor with them")
         from app.adapters.engine import EngineError
-        from app.cli.pass_check import look_at_passes
+        from app.features.passkeys import look_at_passes
 
         try:
-            return Finding("passes", *await look_at_passes(self._settings, self._engine))
+            verdict = await look_at_passes(self._settings, self._engine, _key_of)
+            return Finding("passes", verdict.health, one_line(verdict.text, 400), verdict.remedy)
         except EngineError:
             return Finding("passes", "warn", "the engine would tell whether the supervisor shares their key")
+
+
+async def _key_of(address: str) -> str | None:
+    """Which key a supervisor reads, as it tells whoever it does not let in; '' for none, None when it does not tell."""
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+            details = (await client.get(address)).json()["error"]["details"]
+        return str(details["keyId"] or "")
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _named_files(containers: Iterable[ContainerSummary]) -> Iterable[str]:

@@ -472,3 +472,25 @@ async def test_a_session_that_ends_soon_gives_a_shorter_pass(tmp_path: Path) -> 
         moving.on(days=1, hours=23)
         known = read(given(await visitor.http.get("/self-upgrade/open")), key.read(), moving.wall.timestamp())
         assert known.exp - known.iat == 3600
+
+
+async def test_the_deploy_check_says_whether_passes_are_set_up(tmp_path: Path) -> None:
+    async with house(tmp_path) as (app, _):
+        visitor = Visitor(app)
+        await visitor.enrol(Authenticator(ORIGIN))
+        path = tmp_path / "passes" / "supervisor.key"
+        told = (await visitor.http.get("/deploy-check", headers={"Accept": "application/json"})).json()
+        assert len(told["report"]["checks"]) == 12, "the contract's report is what it was"
+        assert told["passes"]["status"] == "warn" and "engine" in told["passes"]["recommendation"]
+        path.parent.mkdir()
+        path.write_bytes(b"x" * 32)
+        path.chmod(0o644)
+        german = {**BROWSER, "Accept-Language": "de"}
+        page = (await visitor.http.get("/deploy-check", headers=german)).text
+        assert "Passkeys beim Supervisor" in page and str(path) in page and "Eigentümer prüfen" in page
+
+
+async def test_without_passkeys_the_deploy_check_says_nothing_of_them(tmp_path: Path) -> None:
+    async with house(tmp_path, passkeys=False, auth_allow_anonymous_in_dev="any") as (app, _):
+        told = (await Visitor(app).http.get("/deploy-check", headers={"Accept": "application/json"})).json()
+        assert "passes" not in told

@@ -17,8 +17,9 @@ from app.core.web.auth import AuthPolicy, Identity, mask
 from app.core.web.languages import N_, _, known, pgettext, plural
 from app.features.administration import deploy_rules as rules
 from app.features.administration.deploy_rules import Outcome
-from app.features.administration.deploy_schemas import CheckOut, ReportOut
+from app.features.administration.deploy_schemas import CheckOut, PassesOut, ReportOut
 from app.features.administration.registry_logins import read_logins
+from app.features.passkeys import look_at_passes
 from app.features.preferences import ReadinessBoard
 from app.features.stacks import ProjectRecord, ServiceRecord, StackRecord, Stacks
 from app.settings import Settings
@@ -87,6 +88,18 @@ class DeployCheck:
         overall = rules.overall(checks)
         self.failing = overall.result == "fail"
         return ReportOut(overall=overall, generated_at=self._clock.now(), checks=list(checks))
+
+    async def passes(self) -> PassesOut | None:
+        """How it is about passes for the supervisor, beside the twelve of the contract; None without passkeys."""
+        if not self._settings.passkeys:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                verdict = await look_at_passes(self._settings, self._engine)
+        except (DockrevError, TimeoutError):
+            waits = _("the engine would tell whether the supervisor shares their key")
+            return PassesOut(status="warn", summary=waits, recommendation=str(SEE_ENGINE))
+        return PassesOut(status=verdict.health, summary=verdict.text, recommendation=verdict.remedy)
 
     async def _careful(self, check_id: str, ask: Callable[[], Awaitable[Outcome]]) -> CheckOut:
         """A check that breaks or hangs is a finding of its own and does not hold up the others."""

@@ -48,6 +48,7 @@ async def deploy_page(
     content = DeployPage(
         report=await deploy_check.report(identity_of(request)),
         never_auto_open=welcome.never_auto_open,
+        passes=await deploy_check.passes(),
         ignored=ignored_sender(request.app.state.auth_policy),
         sections=sections.links(),
     )

@@ -43,11 +43,20 @@ class ReportOut(ApiModel):
     checks: list[CheckOut]
 
 
+class PassesOut(ApiModel):
+    """Whether Dockrev and its supervisor share what opens the supervisor with a passkey."""
+
+    status: Literal["ok", "warn", "fail"]
+    summary: str
+    recommendation: str = ""
+
+
 class DeployPage(ApiModel):
     """The page `/deploy-check`."""
 
     report: ReportOut
     never_auto_open: bool
+    passes: Maybe[PassesOut] = None
     ignored: Maybe[IgnoredSender] = None
     sections: list[SectionLink] = []
 

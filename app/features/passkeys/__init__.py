@@ -23,13 +23,14 @@ from app.features.passkeys.codes import Codes
 from app.features.passkeys.door import Door, renew_cookie
 from app.features.passkeys.keys import Passkeys
 from app.features.passkeys.login import Login
+from app.features.passkeys.pass_check import Verdict, look_at_passes
 from app.features.passkeys.passes import Passes
 from app.features.passkeys.sessions import Sessions
 from app.features.passkeys.touches import Touches
 from app.features.preferences import Preferences, Sections
 from app.settings import Settings
 
-__all__ = ["FEATURE", "count_of"]
+__all__ = ["FEATURE", "Verdict", "count_of", "look_at_passes"]
 
 PURGE_SECONDS: Final = 3600.0
 

@@ -65,10 +65,10 @@ def test_noise_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 1}, {"v": 3}, {"v": True}, {"v": "1"}, {"v": None}, {"aud": "dockrev"}, {"aud": ""}, {"who": ""}, {"who": "a\nb"},
-        {"who": 7}, {"who": "a" * 61}, {"sid": None}, {"iat": True}, {"iat": float(NOW)}, {"iat": "1"}, {"iat": 0},
-        {"iat": -1}, {"iat": NOW + 61, "exp": NOW + 999}, {"exp": NOW + passes.LONGEST + 1}, {"exp": NOW},
-        {"exp": 10**30}, {"touch_at": -1}, {"touch_at": NOW + 61}, {"touch_at": None}, {"more": 1},
+        {"v": 1}, {"v": 3}, {"v": True}, {"v": "1"}, {"v": None}, {"aud": "dockrev"}, {"aud": ""}, {"who": ""},
+        {"who": "a\nb"}, {"who": 7}, {"who": "a" * 61}, {"sid": None}, {"iat": True}, {"iat": float(NOW)},
+        {"iat": "1"}, {"iat": 0}, {"iat": -1}, {"iat": NOW + 61, "exp": NOW + 999}, {"exp": NOW + passes.LONGEST + 1},
+        {"exp": NOW}, {"exp": 10**30}, {"touch_at": -1}, {"touch_at": NOW + 61}, {"touch_at": None}, {"more": 1},
         {"step_up": None}, {"step_up": 0}, {"step_up": 1}, {"step_up": "true"},
     ],
 )  # fmt: skip
