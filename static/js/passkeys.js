@@ -10,15 +10,16 @@
     AbortError: tr("Nothing was done."),
   };
 
+  // A refusal is asked for as a fragment: that is in the reader's language, JSON never is.
   const send = async (address, fields) => {
     const posted = fields ? { method: "POST", body: new URLSearchParams(fields) } : {};
-    const answer = await fetch(address, { headers: { Accept: "application/json" }, ...posted });
-    const body = await answer.json().catch(() => null);
-    if (answer.ok && body) return body;
-    const error = body?.error;
-    const said = error?.message ?? tr("Dockrev answered {n}", { n: answer.status });
-    if (error?.details?.reason === "step_up_required") location.assign(`/login/touch?next=${encodeURIComponent(location.pathname)}`);
-    throw new Error([said.charAt(0).toUpperCase() + said.slice(1), error?.details?.hint].filter(Boolean).map((part) => part.replace(/[.]?$/, ".")).join(" "));
+    const answer = await fetch(address, { headers: { "HX-Request": "true", "HX-Current-URL": location.href }, ...posted });
+    const body = await answer.text();
+    if (answer.ok) return JSON.parse(body);
+    const led = answer.headers.get("HX-Redirect");
+    if (led) location.assign(led);
+    const told = new DOMParser().parseFromString(body, "text/html").querySelector("[role=alert] p");
+    throw new Error(told?.textContent.trim() || tr("Dockrev answered {n}", { n: answer.status }));
   };
 
   const create = async (options) => {
