@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 GRACE_SECONDS = 2
+LONGEST_HEAD = 65_536
+"""Bytes of a head, or of fields after a body. The parser has no limit of its own and keeps all of it, before anybody is
+asked who he is."""
+_TOO_LONG = (
+    b'{"error":{"code":"invalid_argument","message":"the head of the request is too long",'
+    b'"details":{"hint":"Send fewer or shorter header fields; long cookies count too."}}}'
+)
+TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_TOO_LONG), _TOO_LONG)
+)  # RFC 6585 §5
 SETTLE_SECONDS = 1.0
 
 
@@ -102,11 +113,35 @@ def run(application: Litestar | Starlette, listener: socket.socket, ready: str) 
     from app.cli.memory import settle
 
     class Protocol(HttpToolsProtocol):
+        _unused = 0  # bytes that came since the last one that was of any use; the parser keeps them
+        _in_head = True
+
+        def data_received(self, data: bytes) -> None:
+            self._unused += len(data)
+            super().data_received(data)
+            if self._unused > LONGEST_HEAD and not self.transport.is_closing():
+                if self._in_head and (self.cycle is None or self.cycle.response_complete):  # one answer to a request
+                    self.transport.write(TOO_LONG)
+                self.transport.close()
+
+        def on_message_begin(self) -> None:
+            self._unused, self._in_head = 0, True
+            super().on_message_begin()
+
         def on_headers_complete(self) -> None:
+            self._unused, self._in_head = 0, False
             # Fields after the body go to the same list: without a copy, a trailer would count as an identity header
             # although the proxy has replaced those of the head only.
             self.scope["headers"] = list(self.headers)
             super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._unused = 0
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            self._unused = 0
+            super().on_message_complete()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
