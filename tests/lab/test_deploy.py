@@ -127,13 +127,17 @@ def test_everything_stops_within_five_seconds(deployed: Stack) -> None:
         ("", {}),
         ("compose.caddy.yaml", {"DOMAIN": "dockrev.example.org"}),
         ("compose.traefik.yaml", {"DOMAIN": "dockrev.example.org", "TRAEFIK_ADDRESS": "172.20.0.2"}),
+        (
+            "compose.traefik.yaml compose.authentik.yaml",
+            {"DOMAIN": "dockrev.example.org", "TRAEFIK_ADDRESS": "172.20.0.2"},
+        ),
         ("compose.tailscale.yaml", {}),
         ("compose.passkeys.yaml", {"DOMAIN": "dockrev.example.org"}),
     ],
 )
 def test_compose_accepts_each_file(lab: Lab, override: str, more: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(DEPLOY, tmp_path / "deploy")
-    files = [part for name in ("compose.yaml", override) if name for part in ("-f", name)]
+    files = [part for name in ("compose.yaml", *override.split()) for part in ("-f", name)]
     command = [str(lab.compose_bin), *files, "config", "--format", "json"]
     folder = tmp_path / "deploy"
     shutil.copy(folder / ".env.example", folder / ".env")

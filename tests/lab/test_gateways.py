@@ -5,15 +5,21 @@ Behind them is an echo of the headers that arrive; the identity provider is a sm
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from app.core.web.presets import PRESETS
+from app.settings import load_access
 from tests.lab.debian_image import debian_image
 from tests.lab.deployment import DEPLOY
 from tests.lab.lab import Lab
@@ -157,3 +163,60 @@ def test_the_supervisor_without_its_slash(gateway: Gateway) -> None:
     moved = gateway.get("/supervisor", Cookie="session=alice")
     assert moved.status_code == 301
     assert moved.headers["location"].endswith("/supervisor/")
+
+
+# ---- Traefik: the program is not to be had here, so its labels are read as Compose makes them and held against presets
+
+
+def traefik(lab: Lab, folder: Path, *overrides: str) -> dict[str, Any]:
+    """Services of the deployment behind Traefik, as Compose understands the files of docs/deploy."""
+    for file in DEPLOY.glob("compose*.yaml"):
+        (folder / file.name).write_text(file.read_text(encoding="utf-8"))
+    files = [part for name in ("compose.yaml", "compose.traefik.yaml", *overrides) for part in ("-f", name)]
+    more = {"DOMAIN": "dockrev.example.org", "TRAEFIK_ADDRESS": "172.20.0.2", "STACKS": "/opt/stacks"}
+    done = subprocess.run(
+        [str(lab.compose_bin), *files, "config", "--format", "json"],
+        cwd=folder, env={**lab.env(), **more, "ALLOWED_GROUP": "admins"}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
+
+
+@pytest.mark.parametrize("overrides", [(), ("compose.authentik.yaml",)], ids=["authelia", "authentik"])
+def test_traefik_sets_and_takes_away_what_dockrev_reads(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
+) -> None:
+    services = traefik(lab, tmp_path, *overrides)
+    labels: dict[str, str] = services["dockrev"]["labels"]
+    middleware = "traefik.http.middlewares.dockrev-auth.forwardauth"
+    set_by_traefik = {name.strip().lower() for name in labels[f"{middleware}.authResponseHeaders"].split(",")}
+    for service, router in (("dockrev", "dockrev"), ("supervisor", "dockrev-supervisor")):
+        told = services[service]["labels"]
+        assert "dockrev-auth" in told[f"traefik.http.routers.{router}.middlewares"].split(",")
+        for name in [name for name in os.environ if name.startswith("DOCKREV_")]:
+            monkeypatch.delenv(name)
+        for name, value in services[service]["environment"].items():
+            if name.startswith("DOCKREV_AUTH_") or name == "DOCKREV_TRUSTED_PROXIES":
+                monkeypatch.setenv(name, value or "")
+        policy = load_access().auth_policy
+        read = {policy.user_header, policy.group_header, policy.name_header, policy.email_header} - {""}
+        assert {name.lower() for name in read} <= set_by_traefik, "what Traefik does not set, a client could say"
+        assert policy.allowed_group == "admins" and policy.group_header
+        assert [str(network) for network in policy.trusted_proxies] == ["172.20.0.2/32"]
+        if overrides:
+            known = PRESETS["authentik"]
+            assert read == {known.user, known.groups, known.name, known.email}
+            assert policy.group_separator == "|" and policy.logout_url == known.logout
+
+
+def test_authentiks_own_addresses_are_led_to_it_without_its_asking(lab: Lab, tmp_path: Path) -> None:
+    labels: dict[str, str] = traefik(lab, tmp_path, "compose.authentik.yaml")["dockrev"]["labels"]
+    address = labels["traefik.http.middlewares.dockrev-auth.forwardauth.address"]
+    assert address == "http://authentik:9000/outpost.goauthentik.io/auth/traefik"
+    router = "traefik.http.routers.dockrev-outpost"
+    assert "PathPrefix(`/outpost.goauthentik.io/`)" in labels[f"{router}.rule"]
+    assert labels[f"{router}.service"] == "authentik@docker" and f"{router}.middlewares" not in labels
+    assert len(labels[f"{router}.rule"]) > len(labels["traefik.http.routers.dockrev.rule"]), "the longer one first"
+    logout = PRESETS["authentik"].logout
+    assert logout is not None and logout.startswith("/outpost.goauthentik.io/")
