@@ -140,6 +140,7 @@ def settle() -> None:
     typing.clear_overloads()  # with the next line 1 MB
     sys.path_importer_cache.clear()
     _forget_build()
+    _share_names()
     give_back()
     gc.freeze()
     gc.enable()
@@ -152,3 +153,15 @@ def _forget_build() -> None:
         del variables[name]
     for name in [name for name in sys.modules if name.startswith("_sysconfigdata")]:
         del sys.modules[name]
+
+
+def _share_names() -> None:
+    """What Litestar may be given by name is the same for each handler, and each has a set of its own: 0.7 MB."""
+    if "litestar.app" not in sys.modules:
+        return
+    from litestar._signature.model import SignatureModel
+
+    sets: dict[frozenset[str], Any] = {}
+    for model in SignatureModel.__subclasses__():
+        names: Any = model._dependency_name_set
+        model._dependency_name_set = sets.setdefault(frozenset(names), names)
