@@ -88,6 +88,8 @@ def test_every_page(quiet_page: Page, server: Server, rolled_back: tuple[House, 
         "inference": "/version-inference",
         "reference": "/reference",
         "reference of updates": "/reference/updates",
+        "webhook secrets": "/settings/webhook-secrets",
+        "home assistant": "/settings/home-assistant",
         "plan": f"/updates/new?scope=service&serviceId={house.service_id}",
         "error": "/nothing-here",
     }
@@ -130,6 +132,26 @@ def test_empty_offline_and_refused(
     Screen(page).open("/")
     found += audit(page, "refused")
     pictures(page, "refused")
+    assert not found, "\n".join(found)
+
+
+def test_signing_in_where_a_proxy_may_say_who_it_is(
+    new_context: NewContext, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    """The page of passkeys with the table of what came by forward auth: nothing, and somebody else."""
+    both = start_server(
+        DOCKER_HOST=f"unix://{tmp_path}/none.sock", DOCKREV_PASSKEYS="on", DOCKREV_AUTH_ALLOWED_USER="porter"
+    )
+    found: list[str] = []
+    for name, headers in {"sign-in-nobody": {}, "sign-in-another": {"X-Forwarded-User": "mallory"}}.items():
+        context = new_context(
+            base_url=f"http://localhost:{both.port}", extra_http_headers=headers, reduced_motion="reduce"
+        )
+        page = context.new_page()
+        Screen(page).open("/login")
+        expect(page.locator("#proxy")).to_contain_text("X-Forwarded-User")
+        found += audit(page, name)
+        pictures(page, name)
     assert not found, "\n".join(found)
 
 
