@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
+
+
+class Steady:
+    """A stream for logs. One that is full or closed stops no request and no update half way: the line is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write it, or lose it."""
+        with suppress(OSError, ValueError):  # ValueError: somebody closed it
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logging(level: str = "INFO", style: Literal["auto", "json", "console"] = "auto") -> None:
@@ -23,7 +41,7 @@ def configure_logging(level: str = "INFO", style: Literal["auto", "json", "conso
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, Steady(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(

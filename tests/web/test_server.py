@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -25,7 +26,7 @@ def free_port() -> int:
 class Server:
     """`dockrev serve` as a process of its own."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, log: IO[bytes] | int = subprocess.PIPE, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve"],
@@ -36,7 +37,7 @@ class Server:
                 "DOCKER_HOST": f"unix://{folder}/none.sock",
                 **environment,
             },
-            stderr=subprocess.PIPE,
+            stderr=log,
             stdout=subprocess.PIPE,
         )
 
@@ -112,6 +113,31 @@ def test_events_reach_a_browser_page(server: Server) -> None:
         assert "event: job_log" in seen
         assert any(line.startswith("data: <li") for line in seen)
         assert any(line.startswith("id: ") for line in seen)
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    """A full disk, or a reader that went: neither the start, nor a request, nor a job."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "wb") as full, os.fdopen(writing, "wb") as gone:
+        for name, log in (("full", full), ("gone", gone)):
+            (tmp_path / name).mkdir()
+            server = Server(tmp_path / name, log, DOCKREV_LOG_LEVEL="DEBUG")
+            try:
+                server.wait()
+                with httpx.Client(base_url=server.url, timeout=30) as client:
+                    assert client.get("/deploy-check", headers={"Accept": "text/html"}).status_code == 200
+                    assert client.get("/api/stacks", headers={"Authorization": "Bearer dkr_no"}).status_code == 401
+                    check = client.post("/api/checks", json={"scope": "all"}).json()["checkId"]
+                    job = {}
+                    for _ in range(300):
+                        if (job := client.get(f"/api/jobs/{check}").json()["job"]).get("finishedAt"):
+                            break
+                        time.sleep(0.1)
+                    assert job["status"] == "success"
+            finally:
+                server.process.send_signal(signal.SIGTERM)
+                server.process.communicate(timeout=30)
 
 
 def test_a_second_server_on_the_same_port_says_so(server: Server, tmp_path: Path) -> None:
