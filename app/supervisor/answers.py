@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -16,10 +17,14 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from app.core.errors import DockrevError, Internal, InvalidArgument, MethodNotAllowed, NotFound
 from app.core.web.assets import Assets
 from app.core.web.auth import Identity
+from app.core.web.languages import script_texts, spoken
 from app.core.web.origin import CSRF_COOKIE, CSRF_FIELD, form_token, refuse_other_sites, require_token
+from app.core.web.presentation import install
 from app.settings import project_root
 from app.supervisor.door import Door
 from app.supervisor.settings import SupervisorSettings
+from app.supervisor.speaking import CATALOGUE, VARY, speak_as_asked, wants_page
+from app.supervisor.telling import told
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +65,6 @@ def identity_of(request: Request) -> Identity:
     return identity
 
 
-def wants_page(request: Request) -> bool:
-    """Whether a person looks at it."""
-    return "text/html" in request.headers.get("accept", "")
-
-
 def json_answer(document: Any, status: int = 200) -> Response:
     """Never kept by anybody."""
     return JSONResponse(document, status, headers={**HEADERS, "Cache-Control": "no-store"})
@@ -78,7 +78,7 @@ def problem(request: Request, error: DockrevError, headers: dict[str, str] | Non
     if error.hint and error.status != 401:
         details["hint"] = error.hint
     answer = json_answer({"error": {"code": error.code, "message": error.message, "details": details}}, error.status)
-    answer.headers.update(headers or {})
+    answer.headers.update({**VARY, **(headers or {})})
     return answer
 
 
@@ -144,12 +144,28 @@ class Templates:
     def __init__(self, settings: SupervisorSettings) -> None:
         self.assets = Assets(project_root() / "static", f"{settings.base_path}/static")
         loader = FileSystemLoader(project_root() / "templates" / "supervisor")
-        self.environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        self.environment.globals.update(asset=self.assets, base=settings.base_path, version=settings.effective_version)
+        made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self.environment = install(made, self.assets)
+        self.environment.filters["told"] = _told
+        self.environment.globals.update(
+            base=settings.base_path,
+            version=settings.effective_version,
+            script_texts=lambda: script_texts(spoken(), CATALOGUE),
+        )
+        for name in self.environment.list_templates():
+            self.environment.get_template(name)  # now, for what that takes is given back soon after the start: 1 MB
 
     def render(self, name: str, **context: Any) -> str:
         """A template as text."""
         return self.environment.get_template(name).render(**context)
+
+
+def _told(text: str, *, begin: bool = False) -> str:
+    """What was kept or raised in English, in the reader's language; marked as English where nobody translated it.
+    `begin` gives it a capital letter."""
+    found = told(text)
+    shown = found[:1].upper() + found[1:] if begin else found
+    return Markup('<span lang="en">{}</span>').format(shown) if found == text and spoken() != "en" else shown
 
 
 def page(request: Request, name: str, status: int = 200, **context: Any) -> Response:
@@ -157,7 +173,7 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> Resp
     templates: Templates = request.app.state.templates
     token, is_new = form_token(request.cookies.get(CSRF_COOKIE, ""))
     html = templates.render(name, csrf_token=token, **context)
-    headers = {**HEADERS, "Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    headers = {**HEADERS, **VARY, "Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
     answer = HTMLResponse(html, status, headers=headers)
     if is_new:
         answer.set_cookie(CSRF_COOKIE, token, path="/", httponly=True, samesite="strict")
@@ -171,9 +187,18 @@ def _bare_page(request: Request, error: DockrevError, headers: dict[str, str]) -
     templates: Templates = request.app.state.templates
     nonce = secrets.token_urlsafe(12)
     sender = request.app.state.door.policy.sender(request) if error.status == 401 else None
+    speak_as_asked(request)
     html = templates.render(
-        "problem.html", error=error, nonce=nonce, request_path=request.url.path[:200], sender=sender
+        "problem.html",
+        error=error,
+        nonce=nonce,
+        request_path=request.url.path[:200],
+        sender=sender,
+        method=request.method,
     )
-    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    kept = {**HEADERS, **headers, "Content-Security-Policy": policy, "Cache-Control": "no-store"}
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+    kept = {**HEADERS, **VARY, **headers, "Content-Security-Policy": policy, "Cache-Control": "no-store"}
     return HTMLResponse(html, error.status, headers=kept)

@@ -1,11 +1,16 @@
-"""What the page says: words and states computed from the book, nothing else; the parts of it that move."""
+"""What the page says: words and states computed from the book, nothing else; the parts of it that move.
+
+Texts are those of the reader (`speaking.py`), but for the log and what is run in a shell.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from app.core.web.languages import N_, _
 from app.supervisor import state as machine
 from app.supervisor.rollback import previous_ref
 from app.supervisor.state import Book, Check, UpgradeLog, UpgradeOperation
@@ -13,28 +18,30 @@ from app.supervisor.state import Book, Check, UpgradeLog, UpgradeOperation
 if TYPE_CHECKING:
     from app.supervisor.answers import Templates
 
-STEPS: Final = (
-    ("precheck", "Preflight"),
-    ("pull", "Pull"),
-    ("apply", "Replace"),
-    ("wait_healthy", "Health"),
-    ("postcheck", "Check"),
-    ("done", "Settled"),
-)
-ORDER: Final = tuple(step for step, _ in STEPS)
-TONES: Final = {
-    "idle": ("off", "skip", "Idle"),
-    "running": ("run", "run", "Running"),
-    "succeeded": ("ok", "ok", "Succeeded"),
-    "failed": ("bad", "bad", "Failed"),
-    "rolled_back": ("back", "back", "Rolled back"),
-    "unknown": ("unk", "unk", "Unknown"),
+STEPS: Final = {
+    "precheck": N_("Preflight"),
+    "pull": N_("Pull"),
+    "apply": N_("Replace"),
+    "wait_healthy": N_("Health"),
+    "postcheck": N_("Check"),
+    "done": N_("Settled"),
 }
-VERDICTS: Final = {
-    "ok": ("ok", "ok", "passed"),
-    "warn": ("warn", "warn", "look at this"),
-    "bad": ("bad", "bad", "forbids it"),
-    "unknown": ("unk", "unk", "unknown"),
+ROLLBACK: Final = N_("Rollback")
+ORDER: Final = tuple(STEPS)
+Tone = tuple[str, str, N_]
+TONES: Final[Mapping[str, Tone]] = {
+    "idle": ("off", "skip", N_("Idle")),
+    "running": ("run", "run", N_("Running")),
+    "succeeded": ("ok", "ok", N_("Succeeded")),
+    "failed": ("bad", "bad", N_("Failed")),
+    "rolled_back": ("back", "back", N_("Rolled back")),
+    "unknown": ("unk", "unk", N_("Unknown")),
+}
+VERDICTS: Final[Mapping[str, Tone]] = {
+    "ok": ("ok", "ok", N_("Passed")),
+    "warn": ("warn", "warn", N_("Look at this")),
+    "bad": ("bad", "bad", N_("Forbids it")),
+    "unknown": ("unk", "unk", N_("Unknown")),
 }
 SOURCES: Final = ("compose: ", "dockrev: ")
 REGIONS: Final = ("headline", "actions", "upgrade", "preflight", "tabs", "log", "dialog", "hand")
@@ -45,16 +52,15 @@ class StepView:
     """One step of the strip: `state` is done, run, bad, back, skip or todo."""
 
     key: str
-    label: str
+    label: N_
     state: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the log."""
 
-    at: str
+    at: datetime
     source: str
     text: str
     tone: str
@@ -66,7 +72,7 @@ class Tab:
 
     op_id: str
     state: str
-    started_at: str
+    started_at: datetime
     selected: bool
 
 
@@ -77,6 +83,7 @@ class View:
     book: Book
     title: str
     action: str
+    step: N_
     steps: tuple[StepView, ...]
     can_roll_back: bool
     back_to: str
@@ -85,8 +92,8 @@ class View:
     lines: tuple[Line, ...]
     selected: str
     by_hand: str = ""
-    verdicts: Mapping[str, tuple[str, str, str]] = field(default_factory=lambda: VERDICTS)
-    tones: Mapping[str, tuple[str, str, str]] = field(default_factory=lambda: TONES)
+    verdicts: Mapping[str, Tone] = field(default_factory=lambda: VERDICTS)
+    tones: Mapping[str, Tone] = field(default_factory=lambda: TONES)
 
     @property
     def passed(self) -> int:
@@ -99,19 +106,6 @@ class View:
         found = {check.verdict for check in self.book.preflight}
         return next((verdict for verdict in ("bad", "warn", "unknown") if verdict in found), "ok")
 
-    @property
-    def database(self) -> str:
-        """What a rollback does with the database, in a sentence."""
-        recovery = self.book.recovery
-        if recovery is None or recovery.database is None:
-            return "The database stays as it is."
-        copy = recovery.database
-        return (
-            f"If the new version changed the database's schema, the copy of {copy.taken_at:%d %b %H:%M:%S} UTC is put "
-            "back and what Dockrev recorded since is not in it; the newer database is kept beside the supervisor's "
-            "state."
-        )
-
 
 def view_of(book: Book, selected: str = "") -> View:
     """The page of a book; `selected` is the operation whose log is shown, the current one without."""
@@ -122,6 +116,7 @@ def view_of(book: Book, selected: str = "") -> View:
         book=book,
         title=_title(book),
         action=_action(book),
+        step=STEPS.get(book.progress.step, ROLLBACK),
         steps=_steps(book),
         can_roll_back=refused is None and book.state != "rolled_back",
         back_to=previous_ref(book.previous) if book.previous.known else "",
@@ -148,27 +143,41 @@ def _action(book: Book) -> str:
 
 
 def _title(book: Book) -> str:
-    target, step, back = _target_name(book), book.progress.step, _back_name(book)
+    step, names = book.progress.step, {"target": _target_name(book), "back": _back_name(book)}
     dry = book.recovery is not None and book.recovery.mode == "dry-run"
     if book.state == "idle":
-        return "No upgrade of Dockrev has been made here"
+        return _("No upgrade of Dockrev has been made here")
     if book.state == "running":
-        return {
-            "precheck": f"Looking at what an upgrade to {target} needs",
-            "pull": f"Pulling {target}. Dockrev keeps running.",
-            "apply": f"Dockrev is being replaced by {target}. Your stacks keep running.",
-            "wait_healthy": f"Dockrev is restarting on {target}. Your stacks keep running.",
-            "rollback": f"Dockrev is going back to {back}. Your stacks keep running.",
-        }.get(step, f"Dockrev answers on {target}")
+        return _while_running(step, **names)
+    if book.state == "succeeded" and dry:
+        return _("The dry run for %(target)s is done. Nothing was changed.", **names)
     if book.state == "succeeded":
-        return f"The dry run for {target} is done. Nothing was changed." if dry else f"Dockrev was upgraded to {target}"
+        return _("Dockrev was upgraded to %(target)s", **names)
     if book.state == "rolled_back":
-        return f"Dockrev is back on {back}"
+        return _("Dockrev is back on %(back)s", **names)
     if book.progress.message == machine.INTERRUPTED:
-        return f"The upgrade to {target} was interrupted"
+        return _("The upgrade to %(target)s was interrupted", **names)
     if step == "rollback":
-        return f"Dockrev could not go back to {back}"
-    return f"The dry run for {target} failed" if dry else f"The upgrade to {target} failed"
+        return _("Dockrev could not go back to %(back)s", **names)
+    if dry:
+        return _("The dry run for %(target)s failed", **names)
+    return _("The upgrade to %(target)s failed", **names)
+
+
+def _while_running(step: str, **names: str) -> str:
+    match step:
+        case "precheck":
+            return _("Looking at what an upgrade to %(target)s needs", **names)
+        case "pull":
+            return _("Pulling %(target)s. Dockrev keeps running.", **names)
+        case "apply":
+            return _("Dockrev is being replaced by %(target)s. Your stacks keep running.", **names)
+        case "wait_healthy":
+            return _("Dockrev is restarting on %(target)s. Your stacks keep running.", **names)
+        case "rollback":
+            return _("Dockrev is going back to %(back)s. Your stacks keep running.", **names)
+        case _other:
+            return _("Dockrev answers on %(target)s", **names)
 
 
 def _target_name(book: Book) -> str:
@@ -180,21 +189,23 @@ def _back_name(book: Book) -> str:
     """The version that ran before as its image tells it, else its tag."""
     told = book.recovery.previous_version if book.recovery else ""
     tag = "" if "@" in book.previous.tag else book.previous.tag.rpartition(":")[2]
-    return told or tag or "the previous image"
+    return told or tag or _("the previous image")
 
 
 def _steps(book: Book) -> tuple[StepView, ...]:
     if book.state == "idle":
         return ()
     dry = book.recovery is not None and book.recovery.mode == "dry-run"
-    steps = [(key, label) for key, label in STEPS if not (dry and key in ("apply", "wait_healthy", "postcheck"))]
+    steps = [
+        (key, label) for key, label in STEPS.items() if not (dry and key in ("apply", "wait_healthy", "postcheck"))
+    ]
     at = _broke_at(book) if book.state in ("failed", "rolled_back") or book.progress.step == "rollback" else None
     found = [StepView(key, label, _step_state(book, key, at)) for key, label in steps]
     if at is None or book.progress.step not in ("rollback", "done"):
         return tuple(found)
     kept = [step for step in found if step.key in ORDER[: ORDER.index(at) + 1]]
     last = {"running": "run", "rolled_back": "back"}.get(book.state, "bad")
-    return (*kept, StepView("rollback", "Rollback", last))
+    return (*kept, StepView("rollback", ROLLBACK, last))
 
 
 def _broke_at(book: Book) -> str:
@@ -220,7 +231,7 @@ def _step_state(book: Book, key: str, broke_at: str | None) -> str:
 
 def _tab(operation: UpgradeOperation, shown: UpgradeOperation | None) -> Tab:
     selected = shown is not None and shown.op_id == operation.op_id
-    return Tab(operation.op_id, operation.state, operation.started_at.isoformat(), selected)
+    return Tab(operation.op_id, operation.state, operation.started_at, selected)
 
 
 def _line(log: UpgradeLog) -> Line:
@@ -229,7 +240,7 @@ def _line(log: UpgradeLog) -> Line:
         if text.startswith(prefix):
             source, text = prefix[:-2], text[len(prefix) :]
     tone = {"ERROR": "e", "WARN": "w"}.get(log.level, "")
-    return Line(log.ts.isoformat(), source, text, tone)
+    return Line(log.ts, source, text, tone)
 
 
 def _by_hand(book: Book) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
 from app.core.web.auth import AuthPolicy
 from app.core.web.pass_key import PassKey
@@ -18,6 +19,7 @@ from app.supervisor.operations import Supervisor
 from app.supervisor.outside import Outside, clean, own_container
 from app.supervisor.routes import routes
 from app.supervisor.settings import SupervisorSettings
+from app.supervisor.speaking import Speaking
 from app.supervisor.upgrade import Pace
 from app.supervisor.world import World
 
@@ -29,11 +31,13 @@ def create_supervisor(
     docker_config: Path | None = None,
     pass_key: PassKey | None = None,
     step_up: bool = False,
+    language: str = "en",
     world: Callable[[], World] | None = None,
     pace: Pace | None = None,
 ) -> Starlette:
     """The ASGI application; `policy` is the forward auth it shares with Dockrev, `docker_config` has the registry
-    logins, `pass_key` is that of passes where passkeys are on, `world` and `pace` are replaced in tests."""
+    logins, `pass_key` is that of passes where passkeys are on, `language` is for browsers that ask for none there is,
+    `world` and `pace` are replaced in tests."""
     door = Door(policy, pass_key, step_up=step_up, base_path=settings.base_path)
     ledger = Ledger(settings.state_path, settings.target_image_repo, clean)
     supervisor = Supervisor(
@@ -50,7 +54,10 @@ def create_supervisor(
             await supervisor.close()
 
     application = Starlette(
-        routes=routes(settings.base_path), lifespan=lifespan, exception_handlers={HTTPException: on_http}
+        routes=routes(settings.base_path),
+        lifespan=lifespan,
+        middleware=[Middleware(Speaking, language)],
+        exception_handlers={HTTPException: on_http},
     )
     application.router.redirect_slashes = False
     application.state.supervisor = supervisor

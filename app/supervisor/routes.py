@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from app.core.errors import Conflict, DockrevError, InvalidArgument, NotFound, StepUpRequired
 from app.core.web.assets import ASK_AGAIN, FOREVER
+from app.core.web.languages import LANGUAGES
 from app.core.web.sse import event_stream, json_event
 from app.settings import project_root
 from app.supervisor.answers import (
@@ -30,6 +31,7 @@ from app.supervisor.answers import (
 from app.supervisor.console import regions, view_of
 from app.supervisor.door import Door
 from app.supervisor.operations import Supervisor, parse_rollback, parse_start
+from app.supervisor.speaking import VARY, came_from, keep
 from app.supervisor.state import UpgradeRequest, UpgradeTarget
 
 REPOSITORY: Final = "https://github.com/ivanli-cn/dockrev"
@@ -64,6 +66,7 @@ def routes(base: str) -> list[Route]:
         route("/self-upgrade/events", events),
         route("/self-upgrade/view", view),
         route("/rollback", confirm),
+        route("/language", language, "POST"),
         route("/static/{name:path}", static),
     ]
 
@@ -173,7 +176,9 @@ async def confirm(request: Request) -> Response:
 async def view(request: Request) -> Response:
     """The parts of the page that move, for when there is no stream."""
     supervisor, templates = _supervisor(request), _templates(request)
-    return json_answer({"revision": supervisor.ledger.revision, "regions": regions(templates, supervisor.book)})
+    answer = json_answer({"revision": supervisor.ledger.revision, "regions": regions(templates, supervisor.book)})
+    answer.headers.update(VARY)
+    return answer
 
 
 async def events(request: Request) -> Response:
@@ -193,6 +198,17 @@ async def events(request: Request) -> Response:
                 yield json_event("view", {"revision": seen, "regions": moved}, seen)
 
     return event_stream(request, "supervisor", source)
+
+
+async def language(request: Request) -> Response:
+    """Keep the language that was chosen at the foot of a page, and go back to that page."""
+    chosen, base = (await read_form(request)).get("language", ""), _supervisor(request).settings.base_path
+    if chosen not in LANGUAGES:
+        raise InvalidArgument("language is not one of those there are", details={"field": "language"})
+    to = came_from(request, (f"{base}/", base, f"{base}/rollback"))
+    answer = RedirectResponse(to, 303, headers={**HEADERS, "Cache-Control": "no-store"})
+    keep(answer, chosen)
+    return answer
 
 
 async def static(request: Request) -> Response:

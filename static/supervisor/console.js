@@ -1,6 +1,7 @@
 // The supervisor's page while Dockrev restarts: a stream, polling where that breaks, and Dockrev asked beside it.
 {
   const base = document.body.dataset.base, $ = (id) => document.getElementById(id);
+  const said = `language=${lang.slice(0, 2)}`; // another tab may switch while this page stays
   const FAST = 1000, SLOW = 5000, PATIENCE = 4000, NEAR = 48;
   const SWAPPED = ["headline", "actions", "upgrade", "preflight", "tabs", "log", "dialog", "hand"];
   const parser = new DOMParser(), shown = {};
@@ -60,7 +61,8 @@
   const lost = (why) => {
     lostAt ||= Date.now();
     tone("own-state", "gone");
-    banner("Offline", `${why} What you see is from ${Math.max(1, Math.round((Date.now() - lostAt) / 1000))} s ago; still asking.`);
+    const n = Math.max(1, Math.round((Date.now() - lostAt) / 1000));
+    banner(tr("Offline"), tr("{why} What you see is from {n} s ago; still asking.", { why, n }));
   };
 
   const ask = async (path, patience = PATIENCE) => fetch(path, { signal: AbortSignal.timeout(patience), headers: { Accept: "application/json" }, cache: "no-store" });
@@ -68,20 +70,20 @@
   const look = async () => {
     clearTimeout(poll);
     try {
-      const answer = await ask(`${base}/self-upgrade/view`);
-      if (answer.status === 401) return lost("You are not let in any more: reload the page, it says what to do.");
-      if (!answer.ok) return lost(`The supervisor answers with status ${answer.status}.`);
+      const answer = await ask(`${base}/self-upgrade/view?${said}`);
+      if (answer.status === 401) return lost(tr("You are not let in any more: reload the page, it says what to do."));
+      if (!answer.ok) return lost(tr("The supervisor answers with status {status}.", { status: answer.status }));
       take(await answer.json());
       if (!stream) connect();
     } catch {
-      lost("The supervisor cannot be reached.");
+      lost(tr("The supervisor cannot be reached."));
     } finally {
       if (!stream || stream.readyState !== EventSource.OPEN) poll = setTimeout(look, running || lostAt ? FAST : SLOW);
     }
   };
 
   const connect = () => {
-    stream = new EventSource(`${base}/self-upgrade/events`);
+    stream = new EventSource(`${base}/self-upgrade/events?${said}`);
     stream.addEventListener("view", (event) => take(JSON.parse(event.data)));
     stream.addEventListener("open", () => { clearTimeout(poll); heard(); });
     const end = () => { stream?.close(); stream = null; clearTimeout(poll); poll = setTimeout(look, FAST); };
@@ -97,13 +99,13 @@
     try {
       const answer = await ask("/api/health", 1500);
       up = answer.ok;
-      told = up ? "answers" : `status ${answer.status} from the proxy`;
+      told = up ? tr("answers") : tr("status {status} from the proxy", { status: answer.status });
       if (up) {
         const version = await (await ask("/api/version", 1500)).json();
         if (typeof version.version === "string") told = version.version;
       }
     } catch {
-      told = up ? "answers" : "offline, still asking";
+      told = up ? tr("answers") : tr("offline, still asking");
     }
     if ($("main-state")) {
       tone("main-state", up ? "ok" : "gone");
@@ -123,7 +125,7 @@
       if (pinned) link.dataset.op === pinned ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
       if (first || link.hasAttribute("aria-current")) known.add(link.dataset.op);
     }
-    for (const link of links) link.toggleAttribute("data-new", !known.has(link.dataset.op));
+    for (const link of links) known.has(link.dataset.op) ? delete link.dataset.new : link.dataset.new = tr("new");
     const kept = links.map((link) => link.dataset.op).filter((op) => known.has(op));
     try { localStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* then every page starts anew */ }
   };

@@ -52,6 +52,7 @@ def command() -> None:
             docker_config=shared.docker_config,
             pass_key=settings.pass_key(shared.pass_key_path) if shared.passkeys else None,
             step_up=shared.passkeys_step_up,
+            language=shared.language,
         )
         url = f"{shown_url(listener)}{settings.base_path}/"
         run(application, listener, f"Supervisor {settings.effective_version} at {url}")
