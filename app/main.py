@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,6 +39,8 @@ from app.openapi import openapi_config
 from app.settings import Settings, project_root
 
 log = structlog.get_logger(__name__)
+
+_STARTED = 2.0  # seconds, after which nothing is asked any more that is asked at the start alone
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -128,6 +131,7 @@ async def _lifespan(app: Litestar, container: Container, features: Sequence[Feat
     background.keep("job retention", lambda: every(3600, jobs.purge))
     background.keep("interrupted jobs", lambda: jobs.interrupted(interrupted))
     background.start()
+    asyncio.get_running_loop().call_later(_STARTED, container.get(Database).forget_statements)  # 0.7 MB
     try:
         yield
     finally:

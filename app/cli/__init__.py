@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[1:2] in (["serve"], ["supervisor"]):  # they run for months, so what follows is loaded small already
+    from app.cli.bare import load_bare
+
+    load_bare()
+
 from importlib import import_module
 from typing import Any, Final
 

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import marshal
-import os
 import sys
 import sysconfig
 import typing
 import warnings
-from importlib import import_module
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
-from importlib.util import MAGIC_NUMBER
-from types import CodeType, ModuleType
+from importlib import import_module, invalidate_caches
+from types import ModuleType
 from typing import Any, Final
 
+from app.cli.bare import load_bare
 from app.cli.shared_methods import share_methods
 from app.core.memory import give_back
 
 _M_ARENA_MAX: Final = -8
 _M_TRIM_THRESHOLD: Final = -1
-_BARE: Final = f"{sys.prefix}/bare"
-_LIBRARIES: Final = (os.path.dirname(os.__file__), f"{sys.prefix}/lib")  # noqa: PTH120  pathlib is not loaded yet
 
 
 class _Unused(ModuleType):
@@ -54,36 +49,10 @@ class _Later(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-class _Bare(SourceFileLoader):
-    """Loads the smaller bytecode that `.ci/bare` made, where it is there and fresh."""
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        source = self.get_filename(fullname)
-        folder, name = os.path.split(source)
-        kept = f"{_BARE}{folder}/{name[:-3]}.{sys.implementation.cache_tag}.opt-2.pyc"
-        try:
-            bare, stats = self.get_data(kept), self.path_stats(source)
-        except OSError:
-            return super().get_code(fullname)
-        made_of = int(stats["mtime"]).to_bytes(8, "little")[:4] + int(stats["size"]).to_bytes(8, "little")[:4]
-        if bare[:16] != MAGIC_NUMBER + bytes(4) + made_of:
-            return super().get_code(fullname)
-        code: CodeType = marshal.loads(memoryview(bare)[16:])  # noqa: S302  as trusted as any other bytecode
-        return code
-
-
-def _bare_libraries(path: str) -> FileFinder:
-    """A hook of the import system for the folders of libraries. Dockrev's own docstrings are read at run time."""
-    if not path.startswith(_LIBRARIES) or "site-packages/app" in path:
-        raise ImportError
-    return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Bare, SOURCE_SUFFIXES))
-
-
 def keep_small() -> None:
     """Must come before threads start and before what it leaves out is imported; `settle` is due when all is loaded."""
     gc.disable()  # next to nothing of what is loaded is garbage, and looking for it takes a tenth of the start
-    sys.path_hooks.insert(0, _bare_libraries)  # 10 MB
-    sys.path_importer_cache.clear()
+    load_bare()  # 10 MB
     share_methods()  # 3 MB
     _leave_out()
     _few_arenas()
@@ -109,11 +78,11 @@ def _leave_out() -> None:
     unused += ["docker.client", "docker.types.services", "docker.types.swarm"]
     unused += [f"docker.api.{part}" for part in ("build", "config", "plugin", "secret", "service", "swarm")]
     # Relations between objects, queries in the old manner, sessions by thread, statements by lambdas: Dockrev has none.
-    # Schemas as pydantic and msgspec would make them: Litestar makes its own. 1 MB.
+    # Schemas as pydantic and msgspec would make them (Litestar makes its own), addresses as types of fields. 1.2 MB.
     unused += [f"sqlalchemy.orm.{part}" for part in ("dependency", "descriptor_props", "dynamic")]
     unused += [f"sqlalchemy.orm.{part}" for part in ("query", "scoping", "writeonly")]
     unused += ["sqlalchemy.ext.asyncio.scoping", "sqlalchemy.sql.lambdas"]
-    unused += ["pydantic.json_schema", "msgspec._json_schema"]
+    unused += ["pydantic.json_schema", "pydantic.networks", "msgspec._json_schema"]
     # httpx without asyncio, structlog on top of logging, uvicorn's types and settings by file, more servers: 0.7 MB.
     unused += ["httpcore._sync", "httpcore._sync.connection_pool", "structlog.stdlib", "uvicorn._types"]
     unused += ["configparser", "socketserver"]
@@ -121,7 +90,18 @@ def _leave_out() -> None:
         sys.modules.setdefault(name, _Unused(name))
     # The API's document as YAML, Litestar's debugger, the names of all locales, archives, logging by a file, libraries
     # in archives: 2.5 MB.
-    for name in ("yaml", "pdb", "locale", "tarfile", "logging.config", "zipfile", "csv", "pprint", "msgspec.inspect"):
+    for name in (
+        "yaml",
+        "pdb",
+        "locale",
+        "tarfile",
+        "logging.config",
+        "zipfile",
+        "csv",
+        "pprint",
+        "msgspec.inspect",
+        "idna",
+    ):
         sys.modules.setdefault(name, _Later(name))
 
 
@@ -139,7 +119,9 @@ def settle() -> None:
     """When all is loaded: it stays, so the collector need not walk it again and again. Takes some 50 ms."""
     typing.clear_overloads()  # with the next line 1 MB
     sys.path_importer_cache.clear()
+    invalidate_caches()
     _forget_build()
+    _forget_bytecode()
     _share_names()
     give_back()
     gc.freeze()
@@ -153,6 +135,14 @@ def _forget_build() -> None:
         del variables[name]
     for name in [name for name in sys.modules if name.startswith("_sysconfigdata")]:
         del sys.modules[name]
+
+
+def _forget_bytecode() -> None:
+    """Where each module's bytecode lies, which is not looked for again: 0.2 MB."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__cached__", None) and (spec := getattr(module, "__spec__", None)):
+            spec.cached = None
+            module.__dict__["__cached__"] = None
 
 
 def _share_names() -> None:

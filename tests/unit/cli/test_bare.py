@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import memory
+from app.cli import bare as loading
 
 PROJECT = Path(__file__).parents[3]
 LIBRARY = '''
@@ -62,8 +62,8 @@ def load(bare: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, *, noted: boo
     source.write_text(LIBRARY)
     monkeypatch.setattr(sys, "pycache_prefix", str(folder / "bare"))
     bare.compile_bare(source, noted=noted)
-    monkeypatch.setattr(memory, "_BARE", str(folder / "bare"))
-    loader = memory._Bare("library", str(source))
+    monkeypatch.setattr(loading, "_BARE", str(folder / "bare"))
+    loader = loading.Bare("library", str(source))
     spec = spec_from_loader("library", loader)
     assert spec
     module = module_from_spec(spec)
@@ -103,7 +103,7 @@ def test_a_file_that_was_changed_is_compiled_anew(bare: Any, tmp_path: Path, mon
     load(bare, tmp_path, monkeypatch, noted=False)
     source = tmp_path / "library.py"
     source.write_text(LIBRARY + "\nnew = True\n")
-    code = memory._Bare("library", str(source)).get_code("library")
+    code = loading.Bare("library", str(source)).get_code("library")
     assert code
     assert "new" in code.co_names
 
