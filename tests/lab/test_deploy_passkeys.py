@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -90,6 +91,7 @@ def test_a_passkey_opens_dockrev_and_its_supervisor(deployed: Stack, client: htt
     report = json.loads(deployed.compose("exec", "-T", "dockrev", "dockrev", "doctor", "--json", "--only", "passes"))
     [found] = report["checks"]
     assert found["status"] == "ok" and "shared with the supervisor" in found["text"], found
+    assert re.search("both read the key [0-9a-f]{8}$", found["text"]), "the supervisor was asked"
 
     deployed.compose("stop", "dockrev")
     assert browser.ask("GET", "/supervisor/self-upgrade").json()["state"] == "idle", "while Dockrev is away"
