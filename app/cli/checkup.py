@@ -199,7 +199,10 @@ class Checkup:
 
         old = [name for name in kept if url is None or name != Broker.of(url).name]
         still = f"{', '.join(old)} still keeps what it was told" if old else ""
-        remedy = "`dockrev homeassistant clear`, with that one in DOCKREV_MQTT_URL, takes it back." if old else ""
+        clear = (
+            "`dockrev homeassistant clear` takes it back, with that one in DOCKREV_MQTT_URL; `forget` if it is gone."
+        )
+        remedy = clear if old else ""
         if url is None:
             return Finding("mqtt", "warn", f"off; {still}", remedy)
         broker = Broker.of(url, self._settings.mqtt_password_file)

@@ -137,6 +137,7 @@ def test_updates_are_told_started_and_followed(clean_lab: Lab, start: Start, ear
     assert "latest_version" not in ear.state("web") and ear.kept[known] == "offline", "never checked is not up to date"
     look(server)
     ear.until(lambda: ear.kept[known] == "online", "the first check")
+    ear.until(lambda: ear.state("web").get("installed_version") == "1.0.0", "the version behind the tag")
     assert ear.state("web") | {"release_url": ""} == {
         "title": "news/web",
         "in_progress": False,

@@ -89,6 +89,33 @@ def clear(
     tell(found, dry_run=dry_run, as_json=as_json)
 
 
+@command.command("forget", epilog=EXIT_CODES_HELP)
+@click.argument("broker")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+def forget(broker: str, as_json: bool) -> None:
+    """Forget what was told a BROKER, like mqtt://old.lan:1883: one that is gone, or that has another address now.
+
+    Nothing is sent: what it keeps stays there. The page and `dockrev doctor` name the brokers that are remembered.
+    """
+    from app.adapters.mqtt import Published
+
+    published = Published.beside(load().db_path)
+    known = published.places()
+    mine = [place for place in known if place.broker == broker]
+    if not mine:
+        names = ", ".join(sorted({place.broker for place in known})) or "none"
+        raise Failure(
+            f"nothing is remembered of {one_line(broker, 120)}",
+            exit_code=Exit.USAGE,
+            hint=f"Known: {names}",
+            code="not_found",
+        )
+    for place in mine:
+        published.forget(place)
+    rows = [{"prefix": place.prefix, "discoveryPrefix": place.discovery} for place in mine]
+    click.echo(json.dumps({"broker": broker, "forgotten": rows}) if as_json else f"{broker} is forgotten.")
+
+
 def places(settings: Settings, prefix: str | None, discovery: str | None) -> dict[Place, frozenset[str]]:
     """Where to look: what is remembered of this broker, and what is named here or by the settings. Raises Failure."""
     from pydantic import ValidationError

@@ -133,19 +133,19 @@ class Tidier:
         self._connect = connector
 
     async def tidy(self, told: Collection[str]) -> bool:
-        """Whether nothing is left to be tried again. Topics that are `told` now are not touched."""
+        """Whether nothing is left; else to be tried again. Topics that are `told` now are not touched."""
         others = await asyncio.to_thread(self._published.others, self._here)
         former: list[Former] = []
         for place, topics in others.items():
             why = ELSEWHERE if place.broker != self._broker.name else await self._place(place, topics, told)
             if why:
                 former.append(Former(place.broker, place.prefix, place.discovery, why))
-        if tuple(former) != self._status.former:
+        if former and tuple(former) != self._status.former:
             log.warning(
                 "a broker still keeps what was told it earlier", places=[f"{x.prefix}: {x.why}" for x in former]
             )
         self._status.former = tuple(former)
-        return all(one.why == ELSEWHERE for one in former)
+        return not former
 
     async def _place(self, place: Place, topics: Collection[str], told: Collection[str]) -> str:
         """Why it is still there; empty when it is gone."""
