@@ -152,6 +152,13 @@ def test_signing_in_where_a_proxy_may_say_who_it_is(
         expect(page.locator("#proxy")).to_contain_text("X-Forwarded-User")
         found += audit(page, name)
         pictures(page, name)
+    headers = {"X-Forwarded-User": "porter"}
+    context = new_context(base_url=both.url, extra_http_headers=headers, reduced_motion="reduce")
+    page = context.new_page()
+    Screen(page).open("/deploy-check")
+    expect(page.locator("#passes")).to_contain_text("Passkeys at the supervisor")
+    found += audit(page, "deploy check with passkeys")
+    pictures(page, "deploy-check-passkeys")
     assert not found, "\n".join(found)
 
 
