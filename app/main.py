@@ -30,6 +30,7 @@ from app.core.web.auth import AuthPolicy, require_identity
 from app.core.web.forms import require_same_site
 from app.core.web.heads import Heads
 from app.core.web.problems import HANDLERS
+from app.core.web.sharing import share_what_is_equal
 from app.core.web.speaking import Speaking, language_switch
 from app.core.web.static import static_handler
 from app.core.web.view import Pages
@@ -111,6 +112,7 @@ def create_app(settings: Settings, features: Sequence[Feature] = INSTALLED, **re
         ),
         logging_config=None,
     )
+    share_what_is_equal(application)
     application.asgi_handler = Speaking(Heads(application.asgi_handler), settings.language)
     return application
 

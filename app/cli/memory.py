@@ -122,7 +122,6 @@ def settle() -> None:
     invalidate_caches()
     _forget_build()
     _forget_bytecode()
-    _share_names()
     give_back()
     gc.freeze()
     gc.enable()
@@ -143,15 +142,3 @@ def _forget_bytecode() -> None:
         if getattr(module, "__cached__", None) and (spec := getattr(module, "__spec__", None)):
             spec.cached = None
             module.__dict__["__cached__"] = None
-
-
-def _share_names() -> None:
-    """What Litestar may be given by name is the same for each handler, and each has a set of its own: 0.7 MB."""
-    if "litestar.app" not in sys.modules:
-        return
-    from litestar._signature.model import SignatureModel
-
-    sets: dict[frozenset[str], Any] = {}
-    for model in SignatureModel.__subclasses__():
-        names: Any = model._dependency_name_set
-        model._dependency_name_set = sets.setdefault(frozenset(names), names)

@@ -47,6 +47,22 @@ def test_what_is_given_back_is_there_again_when_it_is_used() -> None:
     assert end == "worked on"
 
 
+def test_a_path_answers_options_by_what_all_share() -> None:
+    code = (
+        "from app.main import create_app; from app.settings import Settings; from litestar.testing import TestClient; "
+        "app = create_app(Settings()); "
+        "maps = [route.route_handler_map for route in app.routes if hasattr(route, 'route_handler_map')]; "
+        "found = [each['OPTIONS'][0] for each in maps]; "
+        "models = {id(each.signature_model) for each in found}; "
+        "client = TestClient(app, base_url='http://localhost'); "
+        "print(len(found) > 50, len(models) < 3); "
+        "print(*[client.options(path).headers['allow'] for path in ('/api/health', '/api/checks')], sep='; ')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines()[:1] == ["True True"], done.stderr
+    assert done.stdout.splitlines()[1] == "GET, OPTIONS; OPTIONS, POST"
+
+
 def test_handlers_share_the_names_they_may_be_given() -> None:
     code = (
         "from app.cli.memory import keep_small, settle; keep_small(); from app.main import create_app; "
