@@ -14,7 +14,8 @@ from operator import attrgetter
 from reprlib import recursive_repr
 from typing import Any, Final
 
-_GETTERS: Final[dict[tuple[type, str], Callable[[Any], tuple[Any, ...]]]] = {}
+_COMPARED: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {}
+_HASHED: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {}
 
 
 def share_methods() -> None:
@@ -39,33 +40,35 @@ def _owner(kind: type, name: str, method: Callable[..., Any], *, last: bool = Fa
     return owners[-1 if last else 0]
 
 
-def _getter(kind: type, name: str, method: Callable[..., Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """What takes the fields that count out of an instance, as a tuple."""
-    fields = dataclasses.fields(_owner(kind, name, method))
-    if name == "__hash__":
-        names = [each.name for each in fields if (each.compare if each.hash is None else each.hash)]
-    else:
-        names = [each.name for each in fields if each.compare]
-    made: Callable[[Any], tuple[Any, ...]] = attrgetter(*names) if len(names) > 1 else _few(names)
-    _GETTERS[kind, name] = made
+def _compared(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes the fields that count for equality out of an instance."""
+    fields = dataclasses.fields(_owner(kind, "__eq__", _equal))
+    made = _COMPARED[kind] = _taking([each.name for each in fields if each.compare])
     return made
 
 
-def _few(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+def _hashable(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes those that count for the hash."""
+    fields = dataclasses.fields(_owner(kind, "__hash__", _hashed))
+    names = [each.name for each in fields if (each.compare if each.hash is None else each.hash)]
+    made = _HASHED[kind] = _taking(names)
+    return made
+
+
+def _taking(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     """`attrgetter` returns one field bare, and does not take none."""
-    return lambda thing: tuple(getattr(thing, each) for each in names)
+    return attrgetter(*names) if len(names) > 1 else lambda thing: tuple(getattr(thing, each) for each in names)
 
 
 def _equal(self: Any, other: object) -> Any:
     if other.__class__ is not self.__class__:
         return NotImplemented
-    get = _GETTERS.get((self.__class__, "__eq__")) or _getter(self.__class__, "__eq__", _equal)
+    get = _COMPARED.get(self.__class__) or _compared(self.__class__)
     return get(self) == get(other)
 
 
 def _hashed(self: Any) -> int:
-    get = _GETTERS.get((self.__class__, "__hash__")) or _getter(self.__class__, "__hash__", _hashed)
-    return hash(get(self))
+    return hash((_HASHED.get(self.__class__) or _hashable(self.__class__))(self))
 
 
 @recursive_repr()
