@@ -30,7 +30,7 @@ WHEELS = "lab/wheels:1"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 GOOD, BROKEN, SILENT = ("0.1.0", "0.2.0"), "0.3.0", "0.3.1"
 _BUILD_SECONDS = 400
-_COPIED = ("Containerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
+_COPIED = ("Containerfile", ".dockerignore", ".ci/bare", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
 _FOLDERS = ("app", "templates", "static", "migrations")
 # Ends each time it is started: an upgrade notices after three restarts.
 _ENDS = "print('Dockrev 0.3.0 cannot start: this is the version that fails', flush=True); raise SystemExit(3)"
