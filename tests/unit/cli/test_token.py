@@ -22,8 +22,9 @@ LIMIT = 60
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    limit = {"DOCKREV_API_RATE_LIMIT": str(LIMIT)}
-    made = Server(tmp_path_factory.mktemp("served"), DOCKREV_AUTH_ALLOWED_USER="alice", **limit)
+    made = Server(
+        tmp_path_factory.mktemp("served"), DOCKREV_AUTH_ALLOWED_USER="alice", DOCKREV_API_RATE_LIMIT=str(LIMIT)
+    )
     made.wait()
     yield made
     made.stop()
