@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-# A process for each core; which files are begun first, `tests/conftest.py` knows.
-TOGETHER = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder")
+FIRST_KNOWN = ("--dist", "loadfile", "--no-loadscope-reorder")  # which files begin first, `tests/conftest.py` knows
+TOGETHER = ("-n", str(min(4, os.cpu_count() or 1)), *FIRST_KNOWN)  # a process for each core
+WAITING = ("-n", str(min(4, os.cpu_count() or 1) + 1), *FIRST_KNOWN)  # and one more, where a third of it is waiting
 PARTS: dict[str, tuple[str, ...]] = {
     "unit": (
-        *("tests", "-m", "not lab", "-p", "no:playwright", *TOGETHER),
+        *("tests", "-m", "not lab", "-p", "no:playwright", *WAITING),
         *("--disable-socket", "--allow-hosts=127.0.0.1,::1", "--allow-unix-socket"),
     ),
     "lab": ("tests", "-m", "lab", "-p", "no:playwright", *TOGETHER),  # each with an engine and a registry of its own

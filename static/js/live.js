@@ -1,6 +1,3 @@
-// What htmx's sse extension gets from htmx.createEventSource: a source that never reports CLOSED, has its own banner and
-// has the page read again after every gap. It listens through the worker that all tabs share (stream.js); the page of a
-// job has a line of its own beside it. Where a browser has no shared workers, a page has a line while it is looked at.
 // Whether a field holds something else than what came with the page.
 const typed = (el) => {
   if (el instanceof HTMLInputElement) {
@@ -12,6 +9,9 @@ const typed = (el) => {
 };
 // A copy of what base.html keeps for such moments.
 const stencil = (name) => document.getElementById(`live-${name}`).content.cloneNode(true);
+// What htmx's sse extension gets from htmx.createEventSource: a source that never reports CLOSED, has its own banner and
+// has the page read again after every gap. It listens through the worker that all tabs share (stream.js); the page of a
+// job has a line of its own beside it. Where a browser has no shared workers, a page has a line while it is looked at.
 {
   const UNSEEN = 20_000; // a page nobody looks at lets go of its own line after that
   const MUTE = 75_000; // the worker says something every 15 s
