@@ -33,6 +33,16 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
 ]
 NewContext = Callable[..., BrowserContext]
+LONGEST = (
+    *("test_supervisor_languages", "test_supervisor", "test_a11y", "test_signed_out", "test_supervisor_passkeys"),
+    *("test_routine", "test_update", "test_languages", "test_pwa", "test_settings", "test_live"),
+)
+"""Files that begin first: one that a process begins last leaves the other without work for as long as it takes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, the rest as it was."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

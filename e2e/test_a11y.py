@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from tests.lab.lab import Lab
 AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 820, 390, 320)
+EXTREMES = (1440, 320)  # for the same page in another language, whose structure was looked at everywhere
 RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'], ...rules})).violations.map(
   v => `${v.id}: ${v.help} ` + v.nodes.slice(0, 4).map(n => n.target.join(' ') + n.html.slice(0, 160)).join(' | '))"""
 COLOUR = {"runOnly": ["color-contrast"]}  # all that depends on the theme
@@ -33,11 +34,11 @@ def rules(width: int, theme: str) -> dict[str, Any]:
     return COLOUR if theme == "dark" else {} if width in (1440, 390) else LAYOUT
 
 
-def audit(page: Page, what: str) -> list[str]:
+def audit(page: Page, what: str, widths: Sequence[int] = WIDTHS) -> list[str]:
     """What axe finds in both themes at every width, and what scrolls sideways."""
     found: list[str] = []
     page.evaluate(AXE)
-    for width in WIDTHS:
+    for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)

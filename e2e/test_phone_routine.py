@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -27,7 +28,7 @@ services:
 """
 
 
-def pushed(phone: Phone, about: str, seconds: float = 60) -> dict[str, object]:
+def pushed(phone: Phone, about: str, seconds: float = 60) -> dict[str, Any]:
     """The newest push whose words hold this, decrypted as the phone would."""
     end = time.monotonic() + seconds
     while True:
@@ -73,7 +74,8 @@ def test_from_the_push_to_its_end(new_context: NewContext, start_server: Callabl
         check = server.call("POST", "/api/checks", {"scope": "all", "reason": "schedule"})["checkId"]
         assert server.finished(check)["status"] == "success"
         push = pushed(phone, "satchel")
-        assert push["updatesWaiting"] == 1
+        waiting = push["updatesWaiting"]  # of other journeys, too
+        assert waiting >= 1
         cdp, registration = _worker(page)
         delivered = {"origin": server.url, "registrationId": registration, "data": json.dumps(push)}
         cdp.send("ServiceWorker.deliverPushMessage", delivered)
@@ -111,5 +113,5 @@ def test_from_the_push_to_its_end(new_context: NewContext, start_server: Callabl
         assert house.version() == "1.4.1" and house.running() and house.container() != before
         assert server.finished(job_id)["status"] == "success"
         told = pushed(phone, job_id)
-        assert told["updatesWaiting"] == 0, "the badge of the app goes, too"
+        assert told["updatesWaiting"] == waiting - 1, "the badge of the app tells one less, too"
         expect(job.pill).to_have_count(0, timeout=SOON)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from app.core.web.languages import COOKIE, TAGS
 from e2e.conftest import NewContext
 from e2e.pages.base import LONG, SOON
-from e2e.test_a11y import audit, pictures
+from e2e.test_a11y import EXTREMES, audit, pictures
 from e2e.test_supervisor import AWAY, Rig, rig
 from e2e.test_zoom import look
 from tests.lab.lab import Lab
@@ -98,7 +98,7 @@ def _looked(page: Page, what: str) -> list[str]:
         # On a phone most steps are words for screen readers alone; those that are seen are looked at below.
         found += [each for each in look(page, f"{what} at {width}") if "cut off: B." not in each]
         found += _over_each_other(page, f"{what} at {width}")
-    found += audit(page, what)
+    found += audit(page, what, EXTREMES)
     pictures(page, f"supervisor-{what.replace(' ', '-')}")
     page.set_viewport_size({"width": 1440, "height": 900})
     return found

@@ -5,7 +5,8 @@ const typed = (el) => {
     return el.type === "checkbox" || el.type === "radio" ? el.checked !== el.defaultChecked : el.value !== el.defaultValue;
   }
   if (el instanceof HTMLTextAreaElement) return el.value !== el.defaultValue;
-  return el instanceof HTMLSelectElement && [...el.options].some((option) => option.selected !== option.defaultSelected);
+  if (!(el instanceof HTMLSelectElement) || el.multiple) return false;
+  return el.selectedIndex !== Math.max(0, [...el.options].findLastIndex((option) => option.defaultSelected));
 };
 // A copy of what base.html keeps for such moments.
 const stencil = (name) => document.getElementById(`live-${name}`).content.cloneNode(true);
