@@ -30,7 +30,7 @@ self.addEventListener("message", (event) => {
 // Each page says its language: the page that is kept follows it. When it cannot be had, the one there is stays.
 const speak = async (lang) => {
   const had = await (await caches.open(SHELL)).match(OFFLINE);
-  if (had && !(await had.text()).includes(`<html lang="${lang}"`)) await fill().catch(() => {});
+  if (had && !(await had.text()).includes(`<html lang="${lang}"`)) await fill().catch(() => {}); // offline: the page of before stays
 };
 
 const kept = async (request) => (await (await caches.open(SHELL)).match(request)) ?? Response.error();

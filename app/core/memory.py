@@ -53,7 +53,7 @@ def _unchanged() -> Iterator[tuple[int, int]]:
     What the loader wrote into before it protected it is anonymous and would be lost; gconv alone unloads what it has.
     """
     try:
-        with open("/proc/self/smaps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
+        with open("/proc/self/smaps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123  pathlib would be loaded for it
             lines = maps.readlines()
     except OSError:
         return

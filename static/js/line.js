@@ -33,7 +33,7 @@
       try {
         const { status, type } = await fetch(url, { cache: "no-store", redirect: "manual", signal: stop.signal });
         return type === "opaqueredirect" || status === 401 || status === 403;
-      } catch { return false; } finally { stop.abort(); }
+      } catch { return false; /* no answer at all: away, which the back-off is for */ } finally { stop.abort(); }
     }
 
     // The device was asleep, or the tab was: what looks like a connection may be none.

@@ -106,7 +106,7 @@ def test_what_is_long_or_deep_is_left_alone() -> None:
 class Deaf(FakeWorld):
     """The container ends again and again."""
 
-    async def service(self, project: str, service: str) -> list[object]:  # type: ignore[override]
+    async def service(self, project: str, service: str) -> list[object]:  # type: ignore[override]  # only counted
         found = await super().service(project, service)
         new = [each for each in found if each.image_id == "sha256:id-0.2.0"]
         return [replace(each, running=False, restarting=True, restarts=3, exit_code=7) for each in new] or list(found)
@@ -168,7 +168,7 @@ async def told_by(folder: Path, world: FakeWorld) -> set[str]:
         seen.update([book.progress.message, *(check.text for check in book.preflight)])
         put(book)
 
-    supervisor.ledger.put = keep  # type: ignore[method-assign]
+    supervisor.ledger.put = keep  # type: ignore[method-assign]  # listens in
     for mode in ("dry-run", "apply"):
         body = {"target": {"tag": "latest"}, "mode": mode, "rollbackOnFailure": True}
         await supervisor.start(*parse_start(body, REPO), "tester")
