@@ -23,7 +23,7 @@ class Steady:
 
     def flush(self) -> None:
         """Send what was written."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):  # lost as well
             self._stream.flush()
 
 

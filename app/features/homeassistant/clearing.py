@@ -88,7 +88,7 @@ class Kept:
         for begin in range(0, len(topics), AT_ONCE):
             batch = topics[begin : begin + AT_ONCE]
             await asyncio.gather(*(self._link.publish(Message(topic, "")) for topic in batch))
-        with suppress(TimeoutError):
+        with suppress(TimeoutError):  # no echo: it is still there, and told as such below
             async with asyncio.timeout(ECHO_SECONDS):
                 while any(self._heard.get(topic) for topic in topics):
                     await self._step()

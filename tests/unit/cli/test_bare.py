@@ -110,9 +110,7 @@ def test_a_file_that_was_changed_is_compiled_anew(bare: Any, tmp_path: Path, mon
 
 def test_a_server_gets_it_for_its_libraries_and_not_for_itself() -> None:
     if not (Path(sys.prefix) / "bare").is_dir():
-        pytest.skip(
-            "`make setup` has not made it here"
-        )  # an environment made by hand: a server runs without it, larger
+        pytest.skip("`make setup` has not made it here")  # made by hand: a server runs without it, larger
     code = (
         "from app.cli.memory import keep_small; keep_small(); import h11, litestar, app.settings; "
         "print(h11.Connection.__doc__, bool(litestar.get.__init__.__annotations__), "
